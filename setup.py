@@ -1,0 +1,80 @@
+"""Deston's metadata, its two commands and what they need."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+RUNTIME = [
+    "click>=8.2",  # From here on its test runner keeps standard error apart.
+    "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
+    "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
+    "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
+    "gunicorn_h1c>=0.6,<0.7",  # Without a stable release yet, so a new minor one is looked at first.
+    "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
+    "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
+    "tomli>=2; python_version < '3.11'",  # The standard library has tomllib from 3.11 on.
+]
+DEV = [
+    "coverage>=7.10",  # The first that measures forked and started processes by itself (`patch`).
+    "hypothesis>=6.100",
+    "mypy>=1.14",
+    "pytest>=8.3",
+    "pytest-cov>=7",  # From here on it leaves processes to coverage.
+    "pytest-randomly>=3.16",
+    "pytest-timeout>=2.3",
+    "ruff>=0.9",
+    "types-gevent",
+    "types-requests",
+    "types-setuptools",
+    "waitress>=3",
+]
+
+
+def read_version() -> str:
+    """The version that deston/__init__.py states, read without importing it."""
+    source = (HERE / "deston" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("deston/__init__.py states no version")
+    return found.group(1)
+
+
+setup(
+    name="deston",
+    version=read_version(),
+    description="A load balancer for TCP and HTTP in Python, on gevent",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="Deston contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["deston", "deston.*"]),
+    package_data={"deston": ["py.typed"], "deston.config": ["spec.ini"]},
+    install_requires=RUNTIME,
+    extras_require={"dev": DEV},
+    entry_points={
+        "console_scripts": [
+            "deston-l4 = deston.l4.cli:main",
+            "deston = deston.admin.cli:main",
+        ],
+    },
+    classifiers=[
+        "Environment :: Console",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: Proxy Servers",
+        "Topic :: Internet :: WWW/HTTP :: WSGI",
+        "Topic :: System :: Networking",
+        "Typing :: Typed",
+    ],
+)
