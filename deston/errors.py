@@ -1,0 +1,162 @@
+"""The one tree of errors.
+
+What lives here: every exception that one part of Deston raises for another. Each class knows whether the
+exchange or connection may be tried on another server, and which status an HTTP client gets for it.
+What must not: messages for one caller only, and logging.
+Invariant: a foreign exception (``OSError``, ``ssl.SSLError``, ``ConfigObjError``) is translated into one of
+these exactly once, where the I/O is, and nobody above that line mentions the foreign one.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Retry(enum.Enum):
+    """When what failed may be tried on another server."""
+
+    ALWAYS = "always"  # Nothing reached the server.
+    IF_REPLAYABLE = "if replayable"  # The server may have acted on it.
+    NEVER = "never"  # The client has seen some of the answer, or is itself the cause.
+
+
+class DestonError(Exception):
+    """The root of everything that Deston raises on purpose."""
+
+    retry: Retry = Retry.NEVER
+    http_status: int = 500
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with a configuration file.
+
+    ``line`` is 0 where a problem belongs to the file as a whole.
+    """
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(DestonError):
+    """A configuration that cannot be used, with all of its problems (exit status 2)."""
+
+    exit_status = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class StartError(DestonError):
+    """A process that cannot start for a reason outside its configuration (exit status 1)."""
+
+    exit_status = 1
+
+
+class NoServerAvailable(DestonError):
+    """A pool has no server left that may be picked."""
+
+    http_status = 503
+
+
+class NoRoute(DestonError):
+    """No route matches a request, and its listener has no pool of its own."""
+
+    http_status = 404
+
+
+class UnknownPool(DestonError):
+    """A pool was asked for that the registry does not have."""
+
+    http_status = 503
+
+
+class StreamError(DestonError):
+    """Something went wrong on a stream; the subclasses say in which phase."""
+
+    retry = Retry.IF_REPLAYABLE
+    http_status = 502
+
+
+class ConnectError(StreamError):
+    """A server could not be reached: nothing was sent to it."""
+
+    retry = Retry.ALWAYS
+    http_status = 503
+
+
+class ConnectTimeout(ConnectError):
+    """A server did not accept within the connect timeout."""
+
+
+class OutOfDescriptors(ConnectError):
+    """This process has no file descriptor left: the fault is ours, not the server's."""
+
+    retry = Retry.NEVER
+
+
+class ReadTimeout(StreamError):
+    """A peer sent nothing within the time that it had.
+
+    Not tried again by default: the server may still be at work, and the client has waited long enough.
+    """
+
+    retry = Retry.NEVER
+    http_status = 504
+
+
+class WriteTimeout(StreamError):
+    """A peer took nothing within the time that it had."""
+
+    retry = Retry.NEVER
+    http_status = 504
+
+
+class StreamReset(StreamError):
+    """A peer reset the connection, or it broke."""
+
+
+class StreamEnded(StreamError):
+    """A peer closed the connection where more had to come."""
+
+
+class ClientGone(DestonError):
+    """The client left, or sent less than it announced, before its exchange was over."""
+
+    http_status = 400
+
+
+class ProtocolError(DestonError):
+    """A peer broke the rules of HTTP."""
+
+
+class BadRequest(ProtocolError):
+    """A client's request cannot be read in one way only."""
+
+    http_status = 400
+
+
+class LengthRequired(ProtocolError):
+    """A client's body has no length, and the WSGI server cannot say where it ends."""
+
+    http_status = 411
+
+
+class RequestTooLarge(ProtocolError):
+    """A client's body is over the listener's limit."""
+
+    http_status = 413
+
+
+class BadResponse(ProtocolError):
+    """A server's response is malformed, ambiguous or over a limit."""
+
+    http_status = 502
