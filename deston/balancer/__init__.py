@@ -1,0 +1,1 @@
+"""Choosing a server: pure, without gevent, sockets or the clock."""

@@ -1,0 +1,121 @@
+"""A pool: equal servers, the policy that picks among them, and the leases on them.
+
+What lives here: which servers are candidates, the pick, the lease, and what a lease counts.
+What must not: retries (they belong to the proxies), health checks, sockets, the clock.
+Invariant: the candidates are exactly the usable servers; whoever changes what ``Server.usable`` says calls
+``refresh`` before anything else runs. Nothing here switches greenlets, so that a pick is atomic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from types import TracebackType
+
+from deston.balancer.policies.base import Policy
+from deston.balancer.server import Server
+from deston.config.model import PoolConfig
+from deston.errors import NoServerAvailable
+
+#: Told of each dial: the pool, the server, and whether it was reached. Passive health listens.
+DialObserver = Callable[["Pool", Server, bool], None]
+
+
+def _ignore(pool: Pool, server: Server, reached: bool) -> None:
+    """Stand in for the observer where nobody listens."""
+
+
+class Pool:
+    """A named group of equal servers.
+
+    ``config`` holds the timeouts and retries that the proxies ask for. ``observer`` is called for each dial.
+    """
+
+    __slots__ = ("_backups", "_primaries", "config", "name", "observer", "policy", "refused", "servers")
+
+    def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
+        self.name = config.name
+        self.config = config
+        self.policy = policy
+        self.servers = servers
+        self.observer: DialObserver = _ignore
+        self.refused = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the candidates anew; to be called after any change to what ``Server.usable`` says."""
+        usable = [server for server in self.servers if server.usable]
+        self._primaries = tuple(server for server in usable if not server.backup)
+        self._backups = tuple(server for server in usable if server.backup)
+        self.policy.prepare(self._primaries or self._backups)
+
+    def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
+        """Choose a server for a client.
+
+        ``key`` is what hashing policies hash (a client's address without the port), ``exclude`` the servers that
+        were tried before. Backup servers serve when no other can. Raises ``NoServerAvailable``.
+        """
+        candidates = self._primaries or self._backups
+        if candidates and not exclude:
+            server = self.policy.pick(candidates, key)
+            if not server.full:
+                return server
+        return self._pick_among_rest(key, exclude)
+
+    def _pick_among_rest(self, key: str, exclude: Collection[Server]) -> Server:
+        for group in (self._primaries, self._backups):
+            rest = tuple(server for server in group if not server.full and server not in exclude)
+            if rest:
+                return self.policy.pick(rest, key)
+        self.refused += 1
+        raise NoServerAvailable(f"pool {self.name} has no server available")
+
+    def lease(self, key: str, exclude: Collection[Server] = ()) -> Lease:
+        """Pick a server and count its use until the lease is released.
+
+        Arguments and errors as for ``pick``.
+        """
+        return Lease(self, self.pick(key, exclude))
+
+    def __repr__(self) -> str:
+        usable = sum(server.usable for server in self.servers)
+        active = sum(server.active for server in self.servers)
+        return f"<Pool {self.name} {usable}/{len(self.servers)} usable, {active} active, {self.config.algorithm}>"
+
+
+class Lease:
+    """One counted use of a server, from before the dial until it is released.
+
+    Used with ``with``, or released by whoever ends the exchange; releasing twice is once.
+    """
+
+    __slots__ = ("_open", "pool", "server")
+
+    def __init__(self, pool: Pool, server: Server) -> None:
+        self.pool = pool
+        self.server = server
+        self._open = True
+        server.active += 1
+        server.total += 1
+
+    def reached(self) -> None:
+        """The server accepted a dial."""
+        self.pool.observer(self.pool, self.server, True)
+
+    def failed(self) -> None:
+        """The server could not be reached, or broke off before it answered."""
+        self.server.failures += 1
+        self.pool.observer(self.pool, self.server, False)
+
+    def release(self) -> None:
+        """Lower the server's count; a second call does nothing."""
+        if self._open:
+            self._open = False
+            self.server.active -= 1
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()

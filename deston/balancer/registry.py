@@ -1,0 +1,43 @@
+"""The registry: every pool of a process by its name.
+
+What lives here: the lookup, and the replacement of all pools by one reference.
+What must not: building pools from configuration (``deston.build`` does).
+Invariant: a reader sees either the old set of pools or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from deston.balancer.pool import Pool
+from deston.errors import UnknownPool
+
+
+class Registry:
+    """The pools of a process by name."""
+
+    __slots__ = ("_pools",)
+
+    def __init__(self, pools: Iterable[Pool] = ()) -> None:
+        self._pools: dict[str, Pool] = {}
+        self.replace(pools)
+
+    def replace(self, pools: Iterable[Pool]) -> None:
+        """Put a new set of pools in the place of the old one, at once."""
+        self._pools = {pool.name: pool for pool in pools}
+
+    def pool(self, name: str) -> Pool:
+        """The pool of that name; raises ``UnknownPool``."""
+        try:
+            return self._pools[name]
+        except KeyError:
+            raise UnknownPool(f"there is no pool {name}") from None
+
+    def __iter__(self) -> Iterator[Pool]:
+        return iter(self._pools.values())
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def __repr__(self) -> str:
+        return f"<Registry {', '.join(map(repr, self))}>"

@@ -1,0 +1,111 @@
+"""A server as the balancer sees it: state and counters.
+
+What lives here: one member of a pool, what probes and the operator say of it, and what it carries.
+What must not: connections, checks, and the choice between servers.
+Invariant: ``active`` is the number of leases that are open; only ``Lease`` moves it, and only
+``deston.health`` writes ``health`` and ``marked``.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from deston.address import Address
+from deston.config.model import AdminState, ServerConfig
+from deston.errors import ConnectError
+
+# The share of a new sample in the mean: about the last ten count, as in TCP's smoothed round trip (RFC 6298: 1/8).
+LATENCY_SHARE = 0.125
+
+
+class Health(enum.Enum):
+    """What probes say of a server."""
+
+    UP = "up"
+    DOWN = "down"
+    UNCHECKED = "unchecked"
+
+
+class Server:
+    """One member of a pool.
+
+    ``endpoint`` is the address to dial: ``address`` itself, or what the monitor last resolved its name to.
+    ``latency`` is the smoothed time in seconds until a server answers (HTTP: first byte; TCP: connected), 0.0
+    before the first answer. ``check_reason`` says why the last check ended as it did.
+    """
+
+    __slots__ = (
+        "active",
+        "address",
+        "admin",
+        "backup",
+        "bytes_in",
+        "bytes_out",
+        "check_reason",
+        "endpoint",
+        "failures",
+        "health",
+        "latency",
+        "marked",
+        "max_connections",
+        "name",
+        "tls",
+        "total",
+        "weight",
+    )
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.address: Address = config.address
+        self.tls: bool = config.tls
+        self.endpoint: Address | None = None if config.address.is_name else config.address
+        self.health: Health = Health.UNCHECKED
+        self.marked: bool = False
+        self.check_reason: str = ""
+        self.active: int = 0
+        self.total: int = 0
+        self.failures: int = 0
+        self.latency: float = 0.0
+        self.bytes_in: int = 0
+        self.bytes_out: int = 0
+        self.configure(config)
+
+    def configure(self, config: ServerConfig) -> None:
+        """Take over what a file may change of a server while it lives on."""
+        self.name: str = config.name
+        self.weight: int = config.weight
+        self.max_connections: int = config.max_connections
+        self.backup: bool = config.backup
+        self.admin: AdminState = config.state
+
+    @property
+    def usable(self) -> bool:
+        """Whether new clients may come, however full it is: what changes on a flip only."""
+        return (
+            self.health is not Health.DOWN
+            and self.admin is AdminState.READY
+            and not self.marked
+            and self.weight > 0
+        )
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.max_connections <= self.active
+
+    @property
+    def available(self) -> bool:
+        """The one question: up or unchecked, ready, not marked and not full."""
+        return self.usable and not self.full
+
+    def endpoint_or_fail(self) -> Address:
+        """The address to dial; raises ``ConnectError`` where the name has not been resolved."""
+        if self.endpoint is None:
+            raise ConnectError(f"{self.address}: the name has not been resolved")
+        return self.endpoint
+
+    def observe_latency(self, seconds: float) -> None:
+        """Take one more answer time into the smoothed latency."""
+        self.latency += (seconds - self.latency) * (LATENCY_SHARE if self.latency else 1.0)
+
+    def __repr__(self) -> str:
+        health = f"{self.health.value} marked" if self.marked else self.health.value
+        return f"<Server {self.name} {self.address} {health} {self.admin.value} active={self.active}>"

@@ -1,0 +1,1 @@
+"""Configuration: text to frozen values, with every problem reported at once."""
