@@ -1,0 +1,78 @@
+"""Dialing: an address becomes a connected stream.
+
+What lives here: making the socket, connecting without blocking, and telling our faults from the server's.
+What must not: choosing the server, trying another one, the resolver (an address is a literal here, or refused).
+Invariant: a dial returns a connected stream or raises a ``ConnectError``, and leaves no socket behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Protocol
+
+from _socket import socket as RawSocket
+
+from deston.address import Address
+from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, WriteTimeout
+from deston.net.stream import Stream
+
+OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR})
+
+
+class Dialer(Protocol):
+    """Whatever opens a connection to an address in a given time, in seconds."""
+
+    def __call__(self, address: Address, timeout: float) -> Stream: ...
+
+
+def dial(address: Address, timeout: float) -> Stream:
+    """Connect to a literal address or a unix socket.
+
+    Waits at most ``timeout`` seconds, without blocking other greenlets. Raises ``ConnectError`` (refused,
+    unreachable, a name that was not resolved), ``ConnectTimeout``, or ``OutOfDescriptors``.
+    """
+    stream = Stream(_new_socket(address))
+    try:
+        _connect(stream, address, timeout)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _new_socket(address: Address) -> RawSocket:
+    family = socket.AF_UNIX if address.path else socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    try:
+        raw = RawSocket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _dial_error(address, error.errno or 0) from error
+    raw.setblocking(False)
+    if not address.path:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return raw
+
+
+def _connect(stream: Stream, address: Address, timeout: float) -> None:
+    target = address.path if address.path else (address.host, address.port)
+    try:
+        status = stream.socket.connect_ex(target)
+    except (OSError, ValueError) as error:  # A name, or a path that is too long: nothing that can be dialed.
+        raise ConnectError(f"{address}: {error}") from error
+    if status in _UNDER_WAY:
+        stream.expire_after(timeout)
+        try:
+            stream.wait_writable()
+        except WriteTimeout:
+            raise ConnectTimeout(f"{address}: no connection within {timeout:g}s") from None
+        stream.expire_after(float("inf"))
+        status = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if status:
+        raise _dial_error(address, status)
+
+
+def _dial_error(address: Address, status: int) -> ConnectError:
+    kind = OutOfDescriptors if status in OUT_OF_DESCRIPTORS else ConnectError
+    return kind(f"{address}: {os.strerror(status)}")

@@ -1,0 +1,226 @@
+"""A stream: one connected non-blocking socket, read and written by greenlets.
+
+What lives here: read, write, wait, half-close, close, and the deadline that a stream carries.
+What must not: dialing, relaying, protocols. This is the narrow interface that a compiled twin can take over.
+Invariant: the system call is tried first and waiting comes only on EAGAIN; a greenlet that waits here is woken
+by its socket, by the sweeper when the deadline is over, or by a kill, and nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, Union
+
+from _socket import socket as RawSocket
+from gevent.hub import Hub, get_hub
+from greenlet import getcurrent
+
+from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
+from deston.net import hub as hubs
+
+Bytes = Union[bytes, bytearray, memoryview]
+
+NEVER = math.inf
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+READ, WRITE = 1, 2
+
+
+class ByteStream(Protocol):
+    """What the protocols need of a connection; sockets, TLS and the scripted fake all have it."""
+
+    def read(self, limit: int) -> bytes:
+        """Up to ``limit`` bytes, at least one; empty at the end of the stream."""
+
+    def write(self, data: Bytes) -> None:
+        """Send all of ``data``."""
+
+    def expire_after(self, seconds: float) -> None:
+        """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
+
+    def has_input(self) -> bool:
+        """Whether a read would return at once, be it with bytes or with the end."""
+
+    def close(self) -> None:
+        """Close; a second call does nothing."""
+
+    def abort(self) -> None:
+        """Close with a reset, so that the peer cannot take what came for all."""
+
+
+class Stream:
+    """A connected non-blocking TCP or unix socket.
+
+    Errors of the socket arrive as ``StreamError`` and its kinds; a deadline that passes while a greenlet waits
+    arrives as ``ReadTimeout`` or ``WriteTimeout``.
+    """
+
+    __slots__ = ("_hub", "_reader", "_sweeper", "_waiter", "_writer", "deadline", "socket")
+
+    def __init__(self, raw: RawSocket) -> None:
+        self.socket = raw
+        self.deadline = NEVER
+        self._hub: Hub = get_hub()
+        self._sweeper: hubs.Sweeper | None = None
+        self._reader: Any = None
+        self._writer: Any = None
+        self._waiter: tuple[Any, type[StreamError]] | None = None
+
+    def read(self, limit: int) -> bytes:
+        """Receive up to ``limit`` bytes, at least one; empty at the end of the stream."""
+        while True:
+            try:
+                return self.socket.recv(limit)
+            except BlockingIOError:
+                self.wait_readable()
+            except OSError as error:
+                raise translated(error) from error
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Receive into ``buffer``; the number of bytes, 0 at the end of the stream."""
+        while True:
+            try:
+                return self.socket.recv_into(buffer)
+            except BlockingIOError:
+                self.wait_readable()
+            except OSError as error:
+                raise translated(error) from error
+
+    def write(self, data: Bytes) -> None:
+        """Send all of ``data``, waiting where the peer does not keep up."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self.socket.send(rest) :]
+            except BlockingIOError:
+                self.wait_writable()
+            except OSError as error:
+                raise translated(error) from error
+
+    def wait_readable(self) -> None:
+        """Wait until a read would return; raises ``ReadTimeout`` at the deadline."""
+        self._wait(self.reader, ReadTimeout)
+
+    def wait_writable(self) -> None:
+        """Wait until a write would take something; raises ``WriteTimeout`` at the deadline."""
+        self._wait(self.writer, WriteTimeout)
+
+    @property
+    def reader(self) -> Any:
+        """The watcher for reading, made on first use and kept for the stream's life."""
+        if self._reader is None:
+            self._reader = self._hub.loop.io(self.socket.fileno(), READ)
+        return self._reader
+
+    @property
+    def writer(self) -> Any:
+        """The watcher for writing, made on first use and kept for the stream's life."""
+        if self._writer is None:
+            self._writer = self._hub.loop.io(self.socket.fileno(), WRITE)
+        return self._writer
+
+    def _wait(self, watcher: Any, timeout: type[StreamError]) -> None:
+        current = getcurrent()
+        self._waiter = current, timeout
+        watcher.start(current.switch)
+        try:
+            self._hub.switch()
+        finally:
+            watcher.stop()
+            self._waiter = None
+
+    def expire_after(self, seconds: float) -> None:
+        """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
+        if seconds == NEVER:
+            self.deadline = NEVER
+            return
+        if self._sweeper is None:
+            self._sweeper = hubs.sweeper()
+            self._sweeper.watched.add(self)
+        if seconds < 1.0 / hubs.TOLERANCE:
+            self._sweeper.refine(seconds)
+        self.deadline = time.monotonic() + seconds
+
+    def sweep(self, now: float) -> None:
+        """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
+        if now > self.deadline and self._waiter is not None:
+            waiter, timeout = self._waiter
+            waiter.throw(timeout(f"nothing moved on {self!r} in time"))
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
+        return not self.has_input()
+
+    def has_input(self) -> bool:
+        """Whether a read would return at once, be it with bytes, the end or an error."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def shutdown_write(self) -> None:
+        """Tell the peer that nothing more will come, and go on reading."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise translated(error) from error
+
+    def stop_watching(self) -> None:
+        """Call nobody back any more."""
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing."""
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._reader = self._writer = None
+        if self._sweeper is not None:
+            self._sweeper.watched.discard(self)
+            self._sweeper = None
+        self.socket.close()
+
+    def reset_when_closed(self) -> None:
+        """Let the closing send a reset, so that the peer cannot take what came for all."""
+        reset_on_close(self.socket)
+
+    def abort(self) -> None:
+        """Close with a reset."""
+        self.reset_when_closed()
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.socket.fileno()}>"
+
+
+def reset_on_close(raw: Any) -> None:
+    """Make the closing of a socket send a reset, where it is a TCP socket that is still open."""
+    if raw.fileno() >= 0 and raw.family != socket.AF_UNIX:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def translated(error: OSError) -> StreamError:
+    """The error of ours for a socket's."""
+    kind = _KINDS.get(error.errno or 0, StreamReset)
+    return kind(os.strerror(error.errno) if error.errno else str(error))
+
+
+_KINDS: dict[int, Callable[[str], StreamError]] = {
+    errno.ETIMEDOUT: ReadTimeout,
+    errno.ECONNRESET: StreamReset,
+    errno.EPIPE: StreamReset,
+}
