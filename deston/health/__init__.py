@@ -1,0 +1,1 @@
+"""Health: what checks and failed dials say of the servers; the only writer of a server's health."""

@@ -1,0 +1,121 @@
+"""Names and the addresses that servers get for them."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+
+import gevent
+import pytest
+
+from deston.address import Address
+from deston.errors import ConnectError
+from deston.health.resolve import REFRESH_S, RETRY_S, Name, choose, look_up
+from tests.unit.health import builders
+
+ASKED = Address("db.example", 5432)
+
+
+def at(*hosts: str) -> list[Address]:
+    return [Address(host, 5432) for host in hosts]
+
+
+class Nameserver:
+    """Answers with one row of hosts after the other; an empty row is a failure."""
+
+    def __init__(self, *answers: tuple[str, ...]) -> None:
+        self._answers: Iterator[tuple[str, ...]] = iter(answers)
+
+    def __call__(self, address: Address) -> list[Address]:
+        hosts = next(self._answers)
+        if not hosts:
+            raise ConnectError("name or service not known")
+        return at(*hosts)
+
+
+def follow(*answers: tuple[str, ...]) -> Name:
+    """The name of a server in a pool, not looked up yet."""
+    server = builders.server("b", ASKED)
+    return Name(builders.pool(server), server, random.Random(1), Nameserver(*answers))
+
+
+@pytest.mark.parametrize(
+    ("host", "answer", "current", "chosen"),
+    [
+        ("db.example", ["10.0.0.1", "10.0.0.2"], None, "10.0.0.1"),
+        ("db.example", ["fe00::1", "10.0.0.2"], None, "fe00::1"),
+        ("db.example", ["10.0.0.1", "10.0.0.2"], "10.0.0.2", "10.0.0.2"),
+        ("db.example", ["10.0.0.1", "10.0.0.2"], "10.0.0.3", "10.0.0.1"),
+        ("localhost", ["::1", "127.0.0.1"], None, "127.0.0.1"),
+        ("localhost", ["::1"], None, "::1"),
+    ],
+)
+def test_which_address_of_an_answer(host: str, answer: list[str], current: str | None, chosen: str) -> None:
+    """The first one, unless the current one is still in the answer; localhost prefers IPv4."""
+    known = Address(current, 5432) if current else None
+    assert choose(host, at(*answer), known) == Address(chosen, 5432)
+
+
+def test_localhost_is_looked_up_with_its_port() -> None:
+    """The real resolver answers with literals that carry the port, in any process."""
+    answer = look_up(Address("localhost", 8080))
+    assert answer
+    assert {one.port for one in answer} == {8080}
+    assert not any(one.is_name for one in answer)
+
+
+def test_a_name_that_cannot_be_is_a_plain_error() -> None:
+    """What the resolver refuses arrives as ConnectError, whatever it was."""
+    with pytest.raises(ConnectError, match="label too long|label empty or too long|not known|service|name"):
+        look_up(Address("a" * 64 + ".invalid", 80))
+
+
+def test_a_server_gets_its_endpoint() -> None:
+    """The first good answer sets the endpoint, with the port of the server."""
+    name = follow(("10.0.0.1", "10.0.0.2"))
+    assert name.server.endpoint is None
+    assert name.refresh() == REFRESH_S
+    assert name.server.endpoint == Address("10.0.0.1", 5432)
+
+
+def test_the_last_good_answer_is_kept() -> None:
+    """A failed lookup changes nothing and is repeated sooner."""
+    name = follow(("10.0.0.1",), ())
+    name.refresh()
+    assert name.refresh() == RETRY_S
+    assert name.server.endpoint == Address("10.0.0.1", 5432)
+    assert name.error == "name or service not known"
+
+
+def test_changes_and_failures_are_logged_at_the_transition(caplog: pytest.LogCaptureFixture) -> None:
+    """One line when the address changes, one when the name stops resolving, one when it resolves again."""
+    name = follow(("10.0.0.1",), ("10.0.0.1",), ("10.0.0.2",), (), (), (), ("10.0.0.2",), ("10.0.0.2",))
+    with caplog.at_level(logging.INFO, "deston.health"):
+        for _ in range(8):
+            name.refresh()
+    assert caplog.messages == [
+        "app/b db.example:5432 is at 10.0.0.2 now, no longer at 10.0.0.1",
+        "app/b db.example:5432 does not resolve: name or service not known; 10.0.0.2 is kept",
+        "app/b db.example:5432 resolves again, to 10.0.0.2",
+    ]
+
+
+def test_a_first_failure_has_nothing_to_keep(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that never resolved leaves the server without an endpoint."""
+    name = follow(())
+    name.refresh()
+    assert name.server.endpoint is None
+    assert caplog.messages == ["app/b db.example:5432 does not resolve: name or service not known"]
+
+
+def test_who_waits_is_woken_by_the_first_outcome() -> None:
+    """``wait`` returns after the first lookup, even if it failed."""
+    name = follow(())
+    follower = gevent.spawn(name.follow)
+    try:
+        with gevent.Timeout(builders.DEADLINE_S):
+            name.wait()
+        assert name.error
+    finally:
+        follower.kill()
