@@ -1,0 +1,58 @@
+"""The command ``deston``.
+
+What lives here: its subcommands, their arguments, and the exit status of each error.
+What must not: the work; each subcommand calls the module that does it.
+Invariant: an error that a user can make ends in its sentences on standard error, never in a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from deston import __version__
+from deston.config.find import find_config
+from deston.config.load import load
+from deston.config.model import Config
+from deston.errors import ConfigError, StartError
+
+
+class _Group(click.Group):
+    """A group whose commands may raise Deston's errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, StartError) as error:
+            click.echo(str(error), err=True)
+            sys.exit(error.exit_status)
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__, prog_name="deston")
+def main() -> None:
+    """Deston, a load balancer for TCP and HTTP."""
+
+
+@main.command()
+@click.argument("file", required=False)
+def check(file: str | None) -> None:
+    """Check the configuration FILE and print all of its problems.
+
+    Without FILE, it is $DESTON_CONFIG, conf/deston.conf, deston.conf or /etc/deston/deston.conf. The exit status is 0 if
+    it is good, and 2 if it is not.
+    """
+    click.echo(_summary(load(find_config(file))))
+
+
+def _summary(config: Config) -> str:
+    servers = sum(len(pool.servers) for pool in config.pools)
+    counts = [
+        (len(config.listeners), "listener"),
+        (len(config.routes), "route"),
+        (len(config.pools), "pool"),
+        (servers, "server"),
+    ]
+    return f"{config.file}: {', '.join(f'{n} {what}' if n == 1 else f'{n} {what}s' for n, what in counts)}: good"

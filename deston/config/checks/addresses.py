@@ -1,0 +1,86 @@
+"""Types of addresses, hosts and networks.
+
+What lives here: those types of ``spec.ini``; the reading of addresses is ``deston.address``'s.
+What must not: the resolver.
+Invariant: see ``base.py``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from configobj.validate import ValidateError
+
+from deston.address import Address, parse_address
+from deston.config.checks.base import of_list, of_one, read_word, short
+from deston.config.model import Network
+
+_DEFAULT_PORTS: Mapping[str, int | None] = {"http": 80, "https": 443, "tls": None, "": None}
+_TLS_SCHEMES = ("https", "tls")
+
+
+class ServerAddress(NamedTuple):
+    """A server's address as written: where, and whether the connection is secured."""
+
+    address: Address
+    tls: bool
+
+
+@of_one
+def check_listen_address(text: str) -> Address:
+    if text.startswith((":", "*:")):
+        port = text.rpartition(":")[2]
+        raise ValidateError(f"{short(text)} has no host (every address is 0.0.0.0:{port} or [::]:{port})")
+    address: Address = read_word(parse_address, text, lowest_port=0)
+    return address
+
+
+@of_one
+def check_server_address(text: str) -> ServerAddress:
+    written, there, rest = text.rpartition("://")
+    scheme = written.lower()
+    if scheme not in _DEFAULT_PORTS or (there and not scheme):
+        raise ValidateError(f"unknown scheme {written!r} (http, https and tls are known)")
+    rest = rest.removesuffix("/") if there else rest
+    if "/" in rest and not rest.startswith("unix:"):
+        raise ValidateError(f"{short(text)} has a path: a server is an address, and paths go on as clients send them")
+    address = read_word(parse_address, rest, default_port=_DEFAULT_PORTS[scheme])
+    return ServerAddress(address, scheme in _TLS_SCHEMES)
+
+
+@of_one
+def check_host(text: str) -> str:
+    """A host name or address without a port. Empty is unset."""
+    return _host(text) if text else text
+
+
+@of_list
+def check_hosts(texts: list[str]) -> tuple[str, ...]:
+    """Host names in lower case; none of them, or ``*`` alone, is every host."""
+    if texts == ["*"]:
+        return ()
+    return tuple(f"*.{_host(text[2:])}" if text.startswith("*.") else _host(text) for text in texts)
+
+
+@of_list
+def check_networks(texts: list[str]) -> tuple[Network, ...]:
+    return tuple(map(_network, texts))
+
+
+def _network(text: str) -> Network:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValidateError(f"{short(text)} is not a network (10.0.0.0/8, 2001:db8::/32 or one address)") from None
+    if ipaddress.ip_address(text.partition("/")[0]) not in (network.network_address,):
+        raise ValidateError(f"{short(text)} has bits set behind its prefix (did you mean '{network}'?)")
+    return network
+
+
+def _host(text: str) -> str:
+    address: Address = read_word(parse_address, text, default_port=0)
+    if address.port or address.is_unix:
+        raise ValidateError(f"{short(text)} is more than a host: leave its port out")
+    return text.lower()

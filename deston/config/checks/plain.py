@@ -1,0 +1,108 @@
+"""Types that any program could have: texts, numbers, durations, and names out of a list.
+
+What lives here: those types of ``spec.ini``.
+What must not: addresses, and what HTTP knows.
+Invariant: see ``base.py``.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from configobj.validate import ValidateError
+
+from deston.config.algorithms import ALGORITHMS, canonical_algorithm
+from deston.config.checks.base import nearest, of_one, read_member, read_word, short
+from deston.config.model import AdminState, CheckType, Protocol
+from deston.config.units import parse_duration, parse_size
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_YES_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_STORES = ("memory", "sqlite", "redis://…")
+
+
+class FileName(str):
+    """A path that is relative to the folder of the configuration, until ``make_absolute`` has seen it."""
+
+
+@of_one
+def check_text(text: str) -> str:
+    if not text.isprintable():
+        raise ValidateError("it holds characters that cannot be printed")
+    return text
+
+
+@of_one
+def check_file(text: str) -> FileName:
+    return FileName(check_text(text))
+
+
+@of_one
+def check_whole(text: str, min: str, max: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValidateError(f"{short(text)} is not a whole number")
+    if not int(min) <= int(text) <= int(max):
+        raise ValidateError(f"it must be from {min} to {max}, not {int(text)}")
+    return int(text)
+
+
+@of_one
+def check_yes_no(text: str) -> bool:
+    if text.lower() not in _YES_NO:
+        raise ValidateError(f"{short(text)} is neither yes nor no")
+    return _YES_NO[text.lower()]
+
+
+@of_one
+def check_duration(text: str, min: str = "1ms", max: str = "1000h") -> float:
+    seconds = read_word(parse_duration, text)
+    if not parse_duration(min) <= seconds <= parse_duration(max):
+        raise ValidateError(f"it must be from {min} to {max}, not {text}")
+    return float(seconds)
+
+
+@of_one
+def check_size(text: str) -> int:
+    return int(read_word(parse_size, text))
+
+
+@of_one
+def check_protocol(text: str) -> Protocol:
+    return read_member(text, Protocol, "protocol", later="udp listeners")
+
+
+@of_one
+def check_check_type(text: str) -> CheckType:
+    return read_member(text, CheckType, "type of check", later="udp checks")
+
+
+@of_one
+def check_state(text: str) -> AdminState:
+    return read_member(text, AdminState, "state")
+
+
+@of_one
+def check_algorithm(text: str) -> str:
+    name = canonical_algorithm(text)
+    if name is None:
+        raise ValidateError(f"unknown policy {short(text)}{nearest(text, ALGORITHMS)}")
+    return name
+
+
+@of_one
+def check_store(text: str) -> str:
+    if text in ("memory", "sqlite") or re.fullmatch(r"redis://[!-~]+", text):
+        return text
+    raise ValidateError(f"unknown store {short(text)}{nearest(text, _STORES)}")
+
+
+@of_one
+def check_pattern(text: str) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValidateError(f"{short(text)} is not a regular expression: {error}") from error
+    return text

@@ -1,0 +1,46 @@
+"""From a file to a ``Config``.
+
+What lives here: the order of the steps. Each has its module: source, syntax and servers (or rust), schema,
+values, consistency, assemble.
+What must not: any of the steps.
+Invariant: ``load`` returns a ``Config`` that holds, or raises ``ConfigError`` with every problem of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from deston.config.assemble import to_config
+from deston.config.consistency import check_consistency
+from deston.config.model import Config, Protocol
+from deston.config.report import Report
+from deston.config.rust import is_rust_form, leaves_layer_open, read_rust_form
+from deston.config.schema import Schema, spec
+from deston.config.servers import expand_servers
+from deston.config.source import read_text
+from deston.config.syntax import read_tree
+from deston.config.values import make_absolute
+
+
+def load(path: str, command: Protocol | None = None) -> Config:
+    """Read the configuration file at ``path``; one that ends in ``.toml`` is in the Rust form.
+
+    ``command`` is the protocol of the listener where a file in the Rust form does not say it; without it, the
+    listener's protocol is then None. Raises ``ConfigError`` with all problems.
+    """
+    report = Report(path)
+    text = read_text(path)
+    if is_rust_form(path):
+        tree = read_rust_form(text, command, report)
+    else:
+        tree = read_tree(text, report)
+        expand_servers(tree, report)
+    folder = os.path.dirname(os.path.abspath(path))
+    values = make_absolute(Schema(spec()).check(tree, report), folder)
+    check_consistency(values, tree, report)
+    report.raise_if_any()
+    config = to_config(path, values)
+    if command is None and is_rust_form(path) and leaves_layer_open(text):
+        return replace(config, listeners=tuple(replace(one, protocol=None) for one in config.listeners))
+    return config

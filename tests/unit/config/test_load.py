@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deston.address import Address
+from deston.config.load import load
+from deston.config.model import (
+    AdminConfig,
+    AdminState,
+    CheckType,
+    Config,
+    Forwarded,
+    GlobalConfig,
+    HealthConfig,
+    ListenerConfig,
+    PoolConfig,
+    Protocol,
+    RouteConfig,
+    ServerConfig,
+    TlsConfig,
+)
+from deston.errors import ConfigError, Problem
+from tests.unit.config.texts import GOOD, GOOD_RUST, load_text
+
+ROOT = Path(__file__).resolve().parents[3]
+DATA = ROOT / "tests" / "data" / "config"
+CONF = ROOT / "conf"
+
+#: What spec.ini says where a file says nothing.
+NO_TLS = TlsConfig(verify=True, ca="", server_name="", client_certificate="", client_key="")
+TCP_CHECKS = HealthConfig(
+    type=CheckType.TCP,
+    interval=2.0,
+    timeout=2.0,
+    rise=2,
+    fall=3,
+    method="GET",
+    path="/",
+    host="",
+    expect_status=((200, 399),),
+    expect_body="",
+)
+
+
+def ordinary_listener(name: str, bind: Address, protocol: Protocol | None, pool: str) -> ListenerConfig:
+    return ListenerConfig(
+        name=name,
+        bind=bind,
+        protocol=protocol,
+        pool=pool,
+        backlog=2048,
+        max_connections=0,
+        client_timeout=3600.0,
+        trusted_proxies=(),
+        forwarded=frozenset({Forwarded.X_FORWARDED}),
+        keepalive_timeout=15.0,
+        max_body_size=0,
+    )
+
+
+def ordinary_pool(
+    name: str, *servers: ServerConfig, algorithm: str = "round_robin", health: HealthConfig = TCP_CHECKS
+) -> PoolConfig:
+    return PoolConfig(
+        name=name,
+        algorithm=algorithm,
+        retries=2,
+        connect_timeout=3.0,
+        server_timeout=60.0,
+        half_close_timeout=30.0,
+        host_header="preserve",
+        max_idle_connections=32,
+        idle_timeout=4.0,
+        tls=NO_TLS,
+        health=health,
+        servers=servers,
+    )
+
+
+def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
+    """The shortest file has the default of every key that it leaves out."""
+    text = "[listeners]\n[[a]]\nbind=[::]:1\nprotocol=tcp\npool=b\n[pools]\n[[b]]\n[[[servers]]]\nc=x:2\n"
+    config = load_text(tmp_path, text)
+    assert config == Config(
+        file=str(tmp_path / "x.conf"),
+        global_=GlobalConfig(run_dir=str(tmp_path / "run"), workers=1, store="memory", drain_timeout=30.0),
+        admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
+        listeners=(ordinary_listener("a", Address("::", 1), Protocol.TCP, "b"),),
+        pools=(ordinary_pool("b", ServerConfig("c", Address("x", 2))),),
+        routes=(),
+    )
+    server = config.pools[0].servers[0]
+    assert (server.weight, server.max_connections, server.backup, server.state) == (1, 0, False, AdminState.READY)
+
+
+def test_every_key_is_read() -> None:
+    """A file that uses every key becomes values that all differ from the defaults."""
+    config = load(str(DATA / "full.conf"))
+    assert config.global_ == GlobalConfig(
+        run_dir=str(DATA / "state"), workers=4, store="redis://127.0.0.1:6379/0", drain_timeout=0.0
+    )
+    assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
+    web, db = config.listeners
+    assert web == ListenerConfig(
+        name="web",
+        bind=Address(path=str(DATA / "web.sock")),
+        protocol=Protocol.HTTP,
+        pool="app",
+        backlog=100,
+        max_connections=10,
+        client_timeout=3600.0,
+        trusted_proxies=tuple(map(ipaddress.ip_network, ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"])),
+        forwarded=frozenset(Forwarded),
+        keepalive_timeout=0.5,
+        max_body_size=10 * 1024 * 1024,
+    )
+    assert (db.bind, db.protocol, db.client_timeout) == (Address("::1", 0), Protocol.TCP, 90.0)
+    assert config.routes == (
+        RouteConfig("api", ("api.example.com", "*.api.example.com"), "/v1/", "app", "/v1"),
+        RouteConfig("rest", (), "/rest", "app", ""),
+    )
+    assert config.pools == (
+        PoolConfig(
+            name="app",
+            algorithm="weighted_round_robin",
+            retries=0,
+            connect_timeout=0.1,
+            server_timeout=7200.0,
+            half_close_timeout=1.0,
+            host_header="www.example.com:8080",
+            max_idle_connections=0,
+            idle_timeout=1.0,
+            tls=TlsConfig(
+                verify=False,
+                ca=str(DATA / "tls" / "ca.pem"),
+                server_name="www.example.com",
+                client_certificate="/etc/client.pem",
+                client_key=str(DATA.parent / "client.key"),
+            ),
+            health=HealthConfig(
+                type=CheckType.HTTP,
+                interval=1.0,
+                timeout=0.5,
+                rise=1,
+                fall=1,
+                method="HEAD",
+                path="/healthz?full=yes",
+                host="health.example.com",
+                expect_status=((200, 200), (300, 302)),
+                expect_body="(?i)all, good #1",
+            ),
+            servers=(
+                ServerConfig("a", Address("127.0.0.1", 3000), weight=3, max_connections=1000),
+                ServerConfig("b", Address("10.0.0.9", 443), tls=True, backup=True, state=AdminState.DRAIN),
+                ServerConfig("c", Address("2001:db8::1", 8443), tls=True, weight=0),
+                ServerConfig("d", Address("app.example.com", 80), state=AdminState.MAINT),
+                ServerConfig("e", Address(path=str(DATA / "app.sock"))),
+            ),
+        ),
+        ordinary_pool(
+            "db",
+            ServerConfig("a", Address("127.0.0.1", 5432)),
+            health=HealthConfig(
+                **{**{name: getattr(TCP_CHECKS, name) for name in TCP_CHECKS.__slots__}, "type": CheckType.NONE}
+            ),
+        ),
+    )
+
+
+def test_the_rust_form_is_read() -> None:
+    """A file in the Rust form becomes one listener and one pool, with the defaults of Deston's own form."""
+    config = load(str(DATA / "rust.toml"))
+    assert config == Config(
+        file=str(DATA / "rust.toml"),
+        global_=GlobalConfig(run_dir=str(DATA / "run"), workers=1, store="memory", drain_timeout=30.0),
+        admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
+        listeners=(ordinary_listener("main", Address("0.0.0.0", 8000), Protocol.TCP, "main"),),
+        pools=(
+            ordinary_pool(
+                "main",
+                ServerConfig("server1", Address("127.0.0.1", 3000), weight=3, max_connections=100),
+                ServerConfig("server2", Address("localhost", 3001)),
+                ServerConfig("server3", Address("::1", 3002)),
+                algorithm="least_connections",
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["deston.conf", "chain.conf", "config.toml"])
+def test_the_examples_are_good(name: str) -> None:
+    """What is shipped in conf/ has no problem."""
+    assert load(str(CONF / name)).listeners
+
+
+def test_the_chain_leads_from_l7_through_l4() -> None:
+    """In both examples a server of an http listener's pool is the tcp listener of the same file."""
+    for name, pool in (("deston.conf", "l4"), ("chain.conf", "l4")):
+        config = load(str(CONF / name))
+        (tcp,) = config.listeners_of(Protocol.TCP)
+        assert [server.address for server in config.pool(pool).servers] == [tcp.bind]
+        assert pool in {*(one.pool for one in config.listeners_of(Protocol.HTTP)), *(one.pool for one in config.routes)}
+
+
+#: What a slip of the fingers, of the clipboard or of the disk puts into a file.
+SLIPS = st.sampled_from(
+    ["", '"', "'", "#", ",", "[", "]", "[[", "=", '"""', "'''", "\n", " ", "\t", "\\", "{", "}", "é", "\x00", "\ufeff"]
+    + ["0", "-1", "9" * 30, "1.5s", "unix:", "http://", "://", "%(x)s", "__many__", "DEFAULT", "None", "[global]\n"]
+)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, text: str) -> str:
+    """``text`` with a few places cut out, doubled or overwritten."""
+    for _ in range(draw(st.integers(1, 4))):
+        start, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        end = min(end, start + draw(st.sampled_from([0, 1, 5, 60])))
+        piece = draw(SLIPS | st.just(text[start:end] * 2))
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def problems_or_none(file: str) -> list[Problem] | None:
+    try:
+        load(file)
+    except ConfigError as error:
+        return error.problems
+    return None
+
+
+def load_or_refuse(raw: bytes, name: str) -> None:
+    """Load a file of these bytes: all that may come of it is a ``Config``, or problems that can be printed."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(raw)
+        problems = problems_or_none(str(file))
+        assert problems is None or problems
+        assert all(str(one).startswith(str(file)) and "\n" not in str(one) for one in problems or ())
+
+
+@given(spoiled((CONF / "deston.conf").read_text(encoding="utf-8")) | spoiled(GOOD) | st.text(), st.just("x.conf"))
+def test_a_spoiled_file_is_told_in_sentences(text: str, name: str) -> None:
+    """Whatever happened to a file, it loads or has problems; nothing else is ever raised."""
+    load_or_refuse(text.encode("utf-8", "surrogatepass"), name)
+
+
+@given(spoiled((CONF / "config.toml").read_text(encoding="utf-8")) | spoiled(GOOD_RUST) | st.text())
+def test_a_spoiled_rust_file_is_told_in_sentences(text: str) -> None:
+    """The same holds for the Rust form."""
+    load_or_refuse(text.encode("utf-8", "surrogatepass"), "x.toml")
+
+
+@given(st.binary(), st.sampled_from(["x.conf", "x.toml"]))
+def test_bytes_are_told_in_sentences(raw: bytes, name: str) -> None:
+    """A file need not even be text."""
+    load_or_refuse(raw, name)
