@@ -1,0 +1,65 @@
+"""From values to live objects: the registry of a process, and the monitor that watches it.
+
+What lives here: building pools, keeping servers alive across a reload, starting and stopping health.
+What must not: listeners and requests (``l4`` and ``l7`` put these on top).
+Invariant: a configuration is applied whole or not at all; what it leaves unchanged keeps its health, counters and
+connections. The only module that may import every layer below the commands; it must be imported after gevent's
+monkey-patching, because health checks import requests.
+"""
+
+from __future__ import annotations
+
+from deston.address import Address
+from deston.balancer.policies import create_policy
+from deston.balancer.pool import Pool
+from deston.balancer.registry import Registry
+from deston.balancer.server import Server
+from deston.config.model import Config, PoolConfig, ServerConfig
+from deston.health.monitor import Monitor
+from deston.health.thread import MonitorThread
+
+
+class Runtime:
+    """What a process needs to balance: its registry, and the monitor of the servers in it.
+
+    ``threaded`` is for processes whose requests run in threads: the monitor then has a thread and hub of its own.
+    """
+
+    def __init__(self, config: Config, threaded: bool = False) -> None:
+        self.registry = Registry()
+        monitor = Monitor(self.registry)
+        self.marks = monitor.marks
+        self.monitor: Monitor | MonitorThread = MonitorThread(monitor) if threaded else monitor
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Replace all pools by those of ``config``; servers with an unchanged address live on."""
+        known = {pool.name: pool for pool in self.registry}
+        self.registry.replace([self._build_pool(one, known.get(one.name)) for one in config.pools])
+        self.monitor.sync()
+
+    def accounts(self) -> list[str]:
+        """One line for each server that was used: what this process carried to it."""
+        return [
+            f"{pool.name}/{server.name} {server.address}: {server.total} leases, {server.failures} failures, "
+            f"{server.latency * 1000:.1f} ms, {server.bytes_in} bytes in, {server.bytes_out} bytes out"
+            for pool in self.registry
+            for server in pool.servers
+            if server.total
+        ]
+
+    def _build_pool(self, config: PoolConfig, known: Pool | None) -> Pool:
+        servers = {(one.address, one.tls): one for one in known.servers} if known else {}
+        keep = known is not None and known.config.algorithm == config.algorithm
+        policy = known.policy if known and keep else create_policy(config.algorithm)
+        pool = Pool(config, policy, tuple(_build_server(one, servers) for one in config.servers))
+        pool.observer = self.marks.observe
+        return pool
+
+
+def _build_server(config: ServerConfig, known: dict[tuple[Address, bool], Server]) -> Server:
+    server = known.get((config.address, config.tls))
+    if server is None:
+        return Server(config)
+    server.configure(config)
+    return server

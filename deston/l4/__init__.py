@@ -1,0 +1,1 @@
+"""TCP listeners: connections, relayed byte for byte."""

@@ -1,0 +1,154 @@
+"""The arbiter of ``deston-l4``: gunicorn's, with a reload that keeps what stays.
+
+What lives here: our configuration in gunicorn's terms, and what HUP does.
+What must not: options (``cli.py``), accepting and relaying (the workers).
+Invariant: a listening socket whose listener stays is never closed, and a broken file changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config as GunicornConfig
+from gunicorn.sock import create_sockets
+
+from deston import __version__
+from deston.config.consistency import require_listeners
+from deston.config.load import load
+from deston.config.model import Config, ListenerConfig, Protocol
+from deston.errors import ConfigError, StartError
+from deston.net.listen import require_bindable
+
+log = logging.getLogger("deston.l4")
+
+# The arbiter kills a worker that outlives this; a worker ends its drain by itself before.
+GRACE_BEYOND_DRAIN = 3
+
+
+class L4Application(BaseApplication):  # type: ignore[misc]
+    """A gunicorn application that serves TCP listeners instead of WSGI.
+
+    ``workers`` and ``pid`` stand in for what the file or nobody says. Raises ``ConfigError``.
+    """
+
+    def __init__(self, file: str, workers: int | None, pid: str | None, log_level: str) -> None:
+        self.file = file
+        self.workers = workers
+        self.pid = pid
+        self.log_level = log_level
+        self.config = self.read()
+        super().__init__()
+
+    def read(self) -> Config:
+        """Read the file; raises ``ConfigError`` also where it has no TCP listener."""
+        config = load(self.file, Protocol.TCP)
+        require_listeners(config, Protocol.TCP)
+        return config
+
+    @property
+    def listeners(self) -> tuple[ListenerConfig, ...]:
+        return self.config.listeners_of(Protocol.TCP)
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or self.config.global_.workers
+
+    def load_config(self) -> None:
+        """Translate our configuration into gunicorn's; its arbiter calls this again when the listeners change."""
+        settings: dict[str, Any] = {
+            "bind": [str(one.bind) for one in self.listeners],
+            "backlog": max(one.backlog for one in self.listeners),
+            "workers": self.worker_count,
+            "worker_class": "deston.l4.worker.TcpWorker",
+            "pidfile": self.pid,
+            "proc_name": "deston-l4",
+            # gunicorn speaks of HTTP in its own start messages; ours follow in ``_announce``.
+            "loglevel": "debug" if self.log_level == "debug" else "warning",
+            "graceful_timeout": int(self.config.global_.drain_timeout) + GRACE_BEYOND_DRAIN,
+            # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
+            "control_socket_disable": True,
+            "when_ready": _announce,
+            "child_exit": _worker_left,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> None:
+        """There is no WSGI application."""
+
+    def run(self) -> None:
+        L4Arbiter(self).run()
+
+
+class L4Arbiter(Arbiter):  # type: ignore[misc]
+    """gunicorn's arbiter; on HUP the running workers reload, and only changed listeners bring new ones."""
+
+    app: L4Application
+
+    def handle_hup(self) -> None:
+        """Read the file again, and let the workers do so or replace them."""
+        try:
+            config = self.app.read()
+            kept = self._open_sockets()
+            wanted = config.listeners_of(Protocol.TCP)
+            require_bindable(one.bind for one in wanted if _socket_key(one) not in kept)
+        except (ConfigError, StartError) as error:
+            log.error("the configuration cannot be used, the old one stays:\n%s", error)
+            return
+        self.app.config = config
+        if [_socket_key(one) for one in wanted] == list(kept):
+            self.num_workers = self.app.worker_count
+            self.kill_workers(signal.SIGHUP)
+            self.manage_workers()
+        else:
+            self._replace_workers(kept)
+
+    def _open_sockets(self) -> dict[str, Any]:
+        pairs = zip(self.app.listeners, self.LISTENERS, strict=True)
+        return {_socket_key(listener): open_socket for listener, open_socket in pairs}
+
+    def _replace_workers(self, kept: dict[str, Any]) -> None:
+        """Open and close only the listeners that changed; gunicorn's reload would close all of them."""
+        log.info("the listeners changed: new workers take over")
+        self.app.reload()
+        self.setup(self.app)
+        wanted = {_socket_key(one): str(one.bind) for one in self.app.listeners}
+        self.LISTENERS = [kept[key] if key in kept else self._open(bind) for key, bind in wanted.items()]
+        for key in kept.keys() - wanted.keys():
+            kept[key].close()
+        _announce(self)
+        for _ in range(self.num_workers):
+            self.spawn_worker()
+        self.manage_workers()
+
+    def _open(self, bind: str) -> Any:
+        alone = GunicornConfig()
+        alone.set("bind", bind)
+        alone.set("backlog", self.cfg.backlog)
+        return create_sockets(alone, self.log)[0]
+
+
+def _socket_key(listener: ListenerConfig) -> str:
+    """What makes a socket the same after a reload: its address, or the name where the system chose the port."""
+    return str(listener.bind) if listener.bind.port or listener.bind.path else listener.name
+
+
+def _announce(arbiter: L4Arbiter) -> None:
+    for listener, open_socket in zip(arbiter.app.listeners, arbiter.LISTENERS, strict=True):
+        log.info("listener %s: %s to pool %s", listener.name, _bound_address(open_socket), listener.pool)
+    log.info("deston-l4 %s runs, workers: %d", __version__, arbiter.num_workers)
+
+
+def _bound_address(open_socket: Any) -> str:
+    name = open_socket.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _worker_left(arbiter: L4Arbiter, worker: Any) -> None:
+    log.info("worker %s has left", worker.pid)

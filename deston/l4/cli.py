@@ -1,0 +1,45 @@
+"""The command ``deston-l4``.
+
+What lives here: its options, and the exit status of what goes wrong before the workers run.
+What must not: gunicorn's settings and signals (``arbiter.py``), anything that the workers do.
+Invariant: what is wrong with the file, the options or the machine ends in sentences and an exit status, never in
+a traceback: 2 for the configuration, 1 for the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from deston import __version__, logs
+from deston.config.find import find_config
+from deston.config.model import Protocol
+from deston.errors import ConfigError, StartError
+from deston.l4.arbiter import L4Application
+from deston.net.listen import require_bindable
+
+
+@click.command()
+@click.option("--config", "file", metavar="FILE", help="The configuration; else $DESTON_CONFIG or the usual places.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes, instead of those in the file.")
+@click.option("--pid", metavar="FILE", help="Where to write the process id of the arbiter.")
+@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
+@click.version_option(__version__, prog_name="deston-l4")
+def main(file: str | None, workers: int | None, pid: str | None, log_level: str) -> None:
+    """Balance the TCP listeners of a configuration.
+
+    TERM drains and stops, INT stops at once, HUP reloads the file, TTIN and TTOU change the number of workers.
+    """
+    logs.configure(log_level)
+    try:
+        application = L4Application(find_config(file), workers, pid, log_level)
+        require_bindable(one.bind for one in application.config.listeners_of(Protocol.TCP))
+        application.run()
+    except (ConfigError, StartError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_status)
+    except (RuntimeError, OSError) as error:  # gunicorn's own way of saying what it lacks: a pid file in use.
+        click.echo(f"deston-l4: {error}", err=True)
+        sys.exit(1)
+

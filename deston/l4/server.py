@@ -1,0 +1,81 @@
+"""Accepting TCP connections.
+
+What lives here: the acceptor of one listener, its slots, and what it does when descriptors run out.
+What must not: what happens to a connection (``tcp.py``), processes (``worker.py``).
+Invariant: an accepted socket is handed over or closed; a failed accept pauses accepting and ends nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from _socket import socket as RawSocket
+from gevent.pool import Pool as Slots
+from gevent.server import StreamServer
+
+from deston.net.dial import OUT_OF_DESCRIPTORS
+
+log = logging.getLogger("deston.l4")
+
+# A connection takes two descriptors; a fifth stays free for checks, logs and listeners.
+DESCRIPTOR_SHARE = 0.8
+DESCRIPTORS_PER_CONNECTION = 2
+# How long accepting pauses when descriptors have run out, in seconds.
+PAUSE = 0.1
+# Another worker may be idle: accepting one by one leaves the rest to it. Alone, batches are cheaper.
+ACCEPTS_SHARED, ACCEPTS_ALONE = 1, 100
+
+
+def most_connections(limit: int) -> int:
+    """How many connections a listener of this process may hold; ``limit`` is its own limit, 0 for none."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    affordable = max(1, int(descriptors * DESCRIPTOR_SHARE) // DESCRIPTORS_PER_CONNECTION)
+    return min(limit, affordable) if limit else affordable
+
+
+class Acceptor(StreamServer):  # type: ignore[misc]
+    """Accepts on a listening socket and hands each raw non-blocking socket to ``handle``.
+
+    While all slots are taken, or descriptors have run out, clients wait in the kernel's backlog.
+    """
+
+    def __init__(
+        self, listening: Any, handle: Callable[[RawSocket, Any], None], slots: int, alone: bool, name: str
+    ) -> None:
+        self.max_accept = ACCEPTS_ALONE if alone else ACCEPTS_SHARED
+        self.name = name
+        self._short_of_descriptors = False
+        self.slots = Slots(slots)
+        super().__init__(listening, handle=handle, spawn=self.slots)
+
+    def do_read(self) -> tuple[RawSocket, Any] | None:
+        """Accept one connection; None when there is none, or none can be had for now."""
+        try:
+            descriptor, address = self.socket._accept()
+        except BlockingIOError:
+            return None
+        except ConnectionAbortedError:
+            return None
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self._pause(error)
+            return None
+        self._short_of_descriptors = False
+        raw = RawSocket(self.socket.family, self.socket.type, self.socket.proto, fileno=descriptor)
+        raw.setblocking(False)
+        return raw, address
+
+    def _pause(self, error: OSError) -> None:
+        if not self._short_of_descriptors:
+            self._short_of_descriptors = True
+            log.warning("%s: accepting pauses: %s", self.name, error.strerror)
+        self.stop_accepting()
+        self._timer = self.loop.timer(PAUSE)
+        self._timer.start(self._start_accepting_if_started)
+
+    def do_close(self, raw: RawSocket, address: Any) -> None:
+        raw.close()

@@ -1,0 +1,138 @@
+"""The worker process of ``deston-l4``, run by gunicorn's arbiter.
+
+What lives here: start, reload, drain and stop of the acceptors of one process.
+What must not: accepting and relaying themselves.
+Invariant: a stop closes the listeners first, then gives open connections the drain time, then cuts the rest.
+Loaded by the arbiter before the fork, so nothing here may import what must come after the monkey-patching.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+from gunicorn.workers.base import Worker
+
+from deston.config.load import load
+from deston.config.model import Protocol
+from deston.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deston.build import Runtime
+    from deston.l4.server import Acceptor
+    from deston.l4.tcp import TcpProxy
+
+log = logging.getLogger("deston.l4")
+
+HEARTBEAT = 1.0
+
+
+class TcpWorker(Worker):  # type: ignore[misc]
+    """Serves all TCP listeners of a configuration in one process."""
+
+    runtime: Runtime
+    proxies: list[TcpProxy]
+    acceptors: list[Acceptor]
+    _woken: Event
+
+    def init_process(self) -> None:
+        """Make the process cooperative, then let gunicorn set up its signals and call ``run``."""
+        monkey.patch_all()
+        gevent.config.track_greenlet_tree = False
+        gevent.reinit()
+        self._woken = Event()
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Build the live objects; gunicorn's name for it, though there is no WSGI here."""
+        from deston.build import Runtime  # After the patch: the health checks import requests.
+        from deston.l4.tcp import TcpProxy
+
+        self.runtime = Runtime(self.app.config)
+        listeners = self.app.config.listeners_of(Protocol.TCP)
+        self.proxies = [TcpProxy(self.runtime.registry, listener) for listener in listeners]
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.signal(signal.SIGHUP, self.handle_reload)
+
+    def run(self) -> None:
+        """Accept until told to stop, then drain."""
+        from deston.l4.server import Acceptor, most_connections
+
+        alone = self.cfg.workers == 1
+        self.acceptors = [
+            Acceptor(one.sock, proxy.handle, most_connections(proxy.config.max_connections), alone, proxy.config.name)
+            for one, proxy in zip(self.sockets, self.proxies, strict=True)
+        ]
+        self.runtime.monitor.start()
+        for acceptor in self.acceptors:
+            acceptor.start()
+        while self.alive:
+            self.notify()
+            self._woken.wait(HEARTBEAT)
+        self._drain()
+
+    def notify(self) -> None:
+        super().notify()
+        if self.ppid != os.getppid():
+            log.warning("the arbiter is gone, this worker drains")
+            self.alive = False
+
+    def _drain(self) -> None:
+        for acceptor in self.acceptors:
+            acceptor.close()
+        limit = time.monotonic() + self.app.config.global_.drain_timeout
+        while self._open() and time.monotonic() < limit:
+            self.notify()
+            for acceptor in self.acceptors:
+                acceptor.slots.join(timeout=0.1)
+        if self._open():
+            log.warning("the drain time is over: %d connections are cut", self._open())
+        for acceptor in self.acceptors:
+            acceptor.slots.kill(timeout=1)
+        self.runtime.monitor.stop()
+        for account in self.runtime.accounts():
+            log.info("%s", account)
+
+    def _open(self) -> int:
+        return sum(len(acceptor.slots) for acceptor in self.acceptors)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """TERM: stop accepting, drain, leave."""
+        self.alive = False
+        self._woken.set()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """QUIT, and INT to the arbiter: leave at once."""
+        self.alive = False
+        gevent.spawn(sys.exit, 0)
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:
+        gevent.spawn(super().handle_usr1, sig, frame)
+
+    def handle_reload(self, sig: int, frame: Any) -> None:
+        """HUP from the arbiter, which has read the file already: apply what changed."""
+        gevent.spawn(self._reload)
+
+    def _reload(self) -> None:
+        try:
+            config = load(self.app.config.file, Protocol.TCP)
+        except ConfigError as error:
+            log.error("the configuration cannot be used, the old one stays:\n%s", error)
+            return
+        listeners = config.listeners_of(Protocol.TCP)
+        if [one.bind for one in listeners] != [proxy.config.bind for proxy in self.proxies]:
+            return  # The file has changed again; the arbiter brings new workers for other listeners.
+        self.app.config = config
+        self.runtime.apply(config)
+        for proxy, listener in zip(self.proxies, listeners, strict=True):
+            proxy.config = listener
+        log.info("%s was reloaded", config.file)

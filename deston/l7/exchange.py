@@ -1,0 +1,292 @@
+"""One request with its response: connections, tries, and what becomes of them.
+
+What lives here: lease, connection (cached or dialed), send, receive, retry by exclusion.
+What must not: routes, header rules, WSGI.
+Invariant: however an exchange ends, its lease is released once, and its connection is closed, or idle in the
+cache with nothing left to read on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deston.balancer.pool import Lease, Pool
+from deston.balancer.server import Server
+from deston.errors import (
+    BadResponse,
+    ConnectError,
+    DestonError,
+    NoServerAvailable,
+    OutOfDescriptors,
+    StreamEnded,
+    StreamError,
+    StreamReset,
+)
+from deston.l7 import http1
+from deston.l7.body import Incoming, RequestBody, ResponseBody, response_body
+from deston.l7.cache import ConnectionCache
+from deston.l7.headers import connection_options, without_hop_by_hop
+from deston.l7.http1 import Framing
+from deston.l7.request import Response
+from deston.l7.retry import RetryBudget, is_replayable, may_retry
+from deston.net.stream import ByteStream
+
+log = logging.getLogger("deston.l7")
+
+#: Opens a connection to a server of a pool: TCP, and TLS on it where the server asks for that.
+Connect = Callable[[Pool, Server], ByteStream]
+
+_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
+# A server counts from when it sent, we from when we received.
+KEEP_ALIVE_MARGIN = 1.0
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked."""
+
+    method: bytes
+    head: Callable[[Server], bytes]
+    body: RequestBody
+
+
+class Exchange:
+    """Carries one request to a server of a pool, and its response back."""
+
+    def __init__(
+        self, pool: Pool, outgoing: Outgoing, connect: Connect, cache: ConnectionCache, budget: RetryBudget
+    ) -> None:
+        self._pool = pool
+        self._outgoing = outgoing
+        self._connect = connect
+        self._cache = cache
+        self._budget = budget
+
+    def run(self, key: str) -> Response:
+        """The response of a server; a try that failed goes to another server where that is allowed.
+
+        ``key`` is what hashing policies hash. Raises ``NoServerAvailable`` or what the last try failed with.
+        """
+        body = self._outgoing.body
+        if not body.is_empty:
+            # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
+            body.read()
+            body.rewind()
+        self._budget.request(time.monotonic())
+        tried: list[Server] = []
+        lease = self._pool.lease(key)
+        while True:
+            try:
+                return self._try(lease)
+            except DestonError as error:
+                lease.release()
+                tried.append(lease.server)
+                lease = self._next_lease(key, tried, error)
+            except BaseException:
+                lease.release()
+                raise
+
+    def _next_lease(self, key: str, tried: list[Server], error: DestonError) -> Lease:
+        """A lease on another server after a try that failed with ``error``; raises that where none may follow."""
+        name = f"{self._pool.name}/{tried[-1].name}"
+        retries = self._pool.config.retries
+        if not may_retry(error, self._replayable, len(tried), retries, self._budget, time.monotonic()):
+            log.info("%s: %s", name, error)
+            raise error
+        try:
+            lease = self._pool.lease(key, tried)
+        except NoServerAvailable:
+            log.info("%s: %s, and there is no other server", name, error)
+            raise error from None
+        log.info("%s: %s, trying another server", name, error)
+        self._outgoing.body.rewind()
+        return lease
+
+    @property
+    def _replayable(self) -> bool:
+        return is_replayable(self._outgoing.method, self._outgoing.body.replayable)
+
+    def _try(self, lease: Lease) -> Response:
+        try:
+            return self._try_cached(lease) or self._exchange(self._connect_to(lease), lease)
+        except (OutOfDescriptors, ConnectError):
+            raise
+        except (StreamError, BadResponse):
+            lease.failed()
+            raise
+
+    def _try_cached(self, lease: Lease) -> Response | None:
+        """The response over an idle connection; None where there is none, or the server was just closing it.
+
+        That is no fault of the server and costs no try (defaults.md, "Stale pooled connection").
+        """
+        stream = self._cache.take(lease.server)
+        if stream is None:
+            return None
+        try:
+            return self._exchange(stream, lease)
+        except (StreamReset, StreamEnded):
+            if not self._replayable:
+                raise
+            self._cache.stale += 1
+            self._outgoing.body.rewind()
+            return None
+
+    def _connect_to(self, lease: Lease) -> ByteStream:
+        try:
+            stream = self._connect(self._pool, lease.server)
+        except OutOfDescriptors:
+            raise
+        except ConnectError:
+            lease.failed()
+            raise
+        lease.reached()
+        return stream
+
+    def _exchange(self, stream: ByteStream, lease: Lease) -> Response:
+        started = time.monotonic()
+        incoming = Incoming(stream)
+        try:
+            stream.expire_after(self._pool.config.server_timeout)
+            early = self._send(incoming, lease.server)
+            head = early or _read_head(incoming)
+            framing, length = http1.response_framing(self._outgoing.method, head)
+        except StreamError:
+            stream.close()
+            raise
+        except BaseException:
+            # Half a request must not look like a whole one.
+            stream.abort()
+            raise
+        lease.server.observe_latency(time.monotonic() - started)
+        options = connection_options(head.named)
+        reading = _Reading(self._pool, lease, self._cache, incoming, response_body(framing, length, incoming))
+        if early is None and framing is not Framing.CLOSE:
+            reading.idle_seconds = self._idle_seconds(head, options)
+        known = None if framing in (Framing.CHUNKED, Framing.CLOSE) else length
+        fields = without_hop_by_hop(head.fields, options)
+        return Response(head.status, head.reason, fields, known, reading.read, reading.close)
+
+    def _send(self, incoming: Incoming, server: Server) -> http1.ResponseHead | None:
+        """Send the request; the head of the response where that came before all was sent.
+
+        A server may answer before it has everything, and may close right then: what it said is still to be read.
+        """
+        stream, body = incoming.stream, self._outgoing.body
+        head = self._outgoing.head(server)
+        if body.is_empty:
+            stream.write(head)
+            return None
+        piece = body.read()
+        try:
+            stream.write(head + self._framed(piece))
+            while piece:
+                server.bytes_in += len(piece)
+                early = _read_early_head(incoming)
+                if early is not None:
+                    return early
+                piece = body.read()
+                # The client may have taken its time; the server's begins anew with each piece.
+                stream.expire_after(self._pool.config.server_timeout)
+                stream.write(self._framed(piece))
+        except StreamReset:
+            return _read_head(incoming)
+        return None
+
+    def _framed(self, piece: bytes) -> bytes:
+        """A piece of the body as it is sent; an empty one ends it."""
+        if self._outgoing.body.length is not None:
+            return piece
+        return http1.chunk(piece) if piece else http1.LAST_CHUNK
+
+    def _idle_seconds(self, head: http1.ResponseHead, options: frozenset[bytes]) -> float:
+        """How long the connection may idle after the response, 0.0 where the server closes it."""
+        if not http1.keeps_alive(head, options):
+            return 0.0
+        most = self._pool.config.idle_timeout
+        for value in head.named.get(b"keep-alive", ()):
+            match = _KEEP_ALIVE_TIMEOUT.search(value)
+            if match:
+                most = min(most, float(match[1]) - KEEP_ALIVE_MARGIN)
+        return max(0.0, most)
+
+
+def _read_head(incoming: Incoming) -> http1.ResponseHead:
+    """The head of the final response; interim ones are passed over, the deadline bounds how many."""
+    while True:
+        head = _read_one_head(incoming)
+        if head.status >= 200:
+            return head
+
+
+def _read_early_head(incoming: Incoming) -> http1.ResponseHead | None:
+    """The head of a final response if the server has begun one already; interim ones are passed over."""
+    while not incoming.is_empty or incoming.stream.has_input():
+        head = _read_one_head(incoming)
+        if head.status >= 200:
+            return head
+    return None
+
+
+def _read_one_head(incoming: Incoming) -> http1.ResponseHead:
+    try:
+        data = incoming.read_until(http1.END_OF_HEAD, http1.LARGEST_RESPONSE_HEAD, BadResponse)
+    except (StreamReset, StreamEnded) as error:
+        if incoming.is_empty:
+            raise
+        raise BadResponse("the server broke off within the head of its response") from error
+    head = http1.parse_response_head(data)
+    if head.status == 101:
+        raise BadResponse("the server switches protocols, which nobody asked for")
+    return head
+
+
+class _Reading:
+    """A response's body on its way, and what becomes of its connection and lease at the end."""
+
+    __slots__ = ("_body", "_cache", "_incoming", "_lease", "_open", "_pool", "idle_seconds")
+
+    def __init__(
+        self, pool: Pool, lease: Lease, cache: ConnectionCache, incoming: Incoming, body: ResponseBody
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._cache = cache
+        self._incoming = incoming
+        self._body = body
+        self._open = True
+        self.idle_seconds = 0.0
+
+    def read(self) -> bytes:
+        """The next piece of the body; empty at its end. Raises ``StreamError`` where the server breaks off."""
+        if not self._open:
+            return b""
+        self._incoming.stream.expire_after(self._pool.config.server_timeout)
+        try:
+            piece = self._body.read()
+        except BaseException as error:
+            if isinstance(error, (StreamError, BadResponse)):
+                self._lease.failed()
+            self.close()
+            raise
+        self._lease.server.bytes_out += len(piece)
+        if self._body.complete:
+            self.close()
+        return piece
+
+    def close(self) -> None:
+        """Give the connection back if it is fit for another exchange, else close it; and release the lease."""
+        if not self._open:
+            return
+        self._open = False
+        stream = self._incoming.stream
+        if self._body.complete and self._incoming.is_empty and self.idle_seconds:
+            stream.expire_after(float("inf"))
+            self._cache.put(self._lease.server, stream, self.idle_seconds, self._pool.config.max_idle_connections)
+        else:
+            stream.close()
+        self._lease.release()

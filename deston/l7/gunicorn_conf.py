@@ -1,0 +1,114 @@
+"""gunicorn's settings for the HTTP listeners: ``gunicorn -c python:deston.l7.gunicorn_conf deston.l7:app``.
+
+What lives here: our configuration in gunicorn's terms, and the hooks that start and stop the application.
+What must not: anything about requests but the one hook that keeps their fields as they came.
+Invariant: a configuration that cannot be used stops the start with sentences (exit status 2, or 1 for what is
+wrong with the machine), and a reload with one keeps what runs. The arbiter reads the file, its workers never do.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from deston import logs
+from deston.config.consistency import require_listeners
+from deston.config.find import find_config
+from deston.config.load import load
+from deston.config.model import Config, Protocol
+from deston.errors import ConfigError, StartError
+from deston.l7.environ import RAW_FIELDS
+from deston.net.listen import require_bindable
+
+log = logging.getLogger("deston.l7")
+
+# The arbiter kills a worker that outlives this; a worker ends its drain by itself before.
+_GRACE_BEYOND_DRAIN = 3
+
+
+def _read(file: str | None) -> Config:
+    config = load(find_config(file), Protocol.HTTP)
+    require_listeners(config, Protocol.HTTP)
+    return config
+
+
+def _read_or_exit() -> Config:
+    try:
+        return _read(None)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+logs.configure()
+_config = _read_or_exit()
+_listeners = _config.listeners_of(Protocol.HTTP)
+
+bind = [str(listener.bind) for listener in _listeners]
+backlog = max(listener.backlog for listener in _listeners)
+workers = _config.global_.workers
+worker_class = "gevent"
+worker_connections = 1000
+# gunicorn's gevent worker uses this one time for a new connection's first request, too.
+keepalive = max(1, int(max(listener.keepalive_timeout for listener in _listeners)))
+graceful_timeout = int(_config.global_.drain_timeout) + _GRACE_BEYOND_DRAIN
+# defaults.md, "Request head limit".
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+# Nobody's word about the scheme or the client is taken here; ``trusted_proxies`` says whose is, in the application.
+forwarded_allow_ips = ""
+# gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
+control_socket_disable = True
+proc_name = "deston-l7"
+
+
+def on_starting(server: Any) -> None:
+    """Before the listeners are bound: say in one sentence what would keep them, or the workers, from starting."""
+    from deston.l7.proxy import tls_contexts
+
+    try:
+        require_bindable(listener.bind for listener in _listeners)
+        tls_contexts(_config)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+def on_reload(server: Any) -> None:
+    """HUP to the arbiter: read the file for the workers to come; what is wrong with it is said, and the old one stays.
+
+    Listeners and the number of workers stay as they are until a restart.
+    """
+    global _config
+    from deston.l7.proxy import tls_contexts
+
+    try:
+        config = _read(_config.file)
+        tls_contexts(config)
+    except (ConfigError, StartError) as error:
+        log.error("the configuration cannot be used, the old one stays:\n%s", error)
+        return
+    if [listener.bind for listener in config.listeners_of(Protocol.HTTP)] != [one.bind for one in _listeners]:
+        log.warning("changed listeners are taken up by a restart only")
+    _config = config
+
+
+def post_worker_init(worker: Any) -> None:
+    """In the worker, after gevent's patch: build the application, so that checks begin before requests do."""
+    from deston.l7.wsgi import app
+
+    app.start(_config)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """In the worker, last of all."""
+    from deston.l7.wsgi import app
+
+    app.stop()
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Keep the fields as they came: the environ has no place for their order and repeats."""
+    setattr(request.body, RAW_FIELDS, request.headers)

@@ -1,0 +1,158 @@
+"""Header fields on their way through the proxy: pure functions over lists of (name, value).
+
+What lives here: hop-by-hop removal, who the client is, the fields that say so to the server.
+What must not: reading heads from sockets (``http1``), choosing pools (``routing``).
+Invariant: a field that is passed on keeps its place, its case, its repeats and its value; what an untrusted peer
+says about the client is never passed on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Union
+
+from deston.address import client_key
+from deston.config.model import Forwarded, Network
+from deston.l7.http1 import Field, Named, by_name
+
+# RFC 9110 section 7.6.1, and what older clients send; Trailer goes because no trailers go through WSGI.
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)  # fmt: skip
+X_FORWARDED_FOR = b"x-forwarded-for"
+# What a peer that is not trusted may not say, in any of the spellings that servers read.
+ABOUT_THE_CLIENT = frozenset(
+    {
+        X_FORWARDED_FOR,
+        b"x-forwarded-proto",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-ssl",
+        b"x-forwarded-prefix",
+        b"x-real-ip",
+        b"forwarded",
+    }
+)
+# What a request gets anew on its way: the host as the pool wants it, and the end of the body as we send it.
+_WRITTEN_ANEW = HOP_BY_HOP | {b"host", b"content-length"}
+_NOT_FROM_EVERYBODY = _WRITTEN_ANEW | ABOUT_THE_CLIENT
+# Connection cannot take it away: whoever is next would look for the end of the body elsewhere than we do.
+_NO_OPTION = frozenset({b"content-length"})
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+
+IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+def connection_options(named: Named) -> frozenset[bytes]:
+    """The options that ``Connection`` lists, in lower case (RFC 9110 section 7.6.1)."""
+    values = named.get(b"connection")
+    if values is None:
+        return _NO_OPTIONS
+    return frozenset([option.strip(b" \t") for option in b",".join(values).lower().split(b",")])
+
+
+def without_hop_by_hop(fields: Sequence[Field], options: frozenset[bytes]) -> list[Field]:
+    """The fields of a response that go on: without the hop-by-hop ones and the ``options`` of Connection."""
+    return _without(fields, HOP_BY_HOP | (options - _NO_OPTION))
+
+
+def _without(fields: Sequence[Field], names: frozenset[bytes]) -> list[Field]:
+    return [field for field in fields if field[0].lower() not in names]
+
+
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether a peer's word about its client counts; a peer without an address (a unix socket) is not trusted."""
+    if not trusted:
+        return False
+    try:
+        address = ipaddress.ip_address(client_key(peer))
+    except ValueError:
+        return False
+    return _is_among(address, trusted)
+
+
+def _is_among(address: IpAddress, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def client_address(peer: str, named: Named, trusted: Sequence[Network]) -> str:
+    """The address of the client behind a peer that is trusted: ``X-Forwarded-For`` is walked from the right.
+
+    What stands left of the first address that is not trusted was said by somebody unknown and is ignored.
+    """
+    client = peer
+    for entry in reversed(b",".join(named.get(X_FORWARDED_FOR, ())).split(b",")):
+        address = _read_address(entry)
+        if address is None:
+            break
+        client = str(address)
+        if not _is_among(address, trusted):
+            break
+    return client
+
+
+def _read_address(entry: bytes) -> IpAddress | None:
+    """An address with or without a port; None for anything else."""
+    text = entry.strip(b" \t").decode("latin-1")
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def upstream_fields(
+    fields: Sequence[Field],
+    options: frozenset[bytes],
+    peer: str,
+    scheme: str,
+    host: bytes,
+    trusted: bool,
+    forms: frozenset[Forwarded],
+) -> list[Field]:
+    """The fields of a request as a server gets them, but for Host and the end of the body.
+
+    ``options`` are those of Connection. What the server is to know of the client is added in the forms that the
+    listener asks for: from a trusted peer its own account goes on, and the peer is added to it; from any other peer
+    it is dropped.
+    """
+    kept = _without(fields, (_WRITTEN_ANEW if trusted else _NOT_FROM_EVERYBODY) | options)
+    said = by_name(kept) if trusted else {}
+    if Forwarded.X_FORWARDED in forms:
+        kept = _with_x_forwarded(kept, said, peer, scheme, host)
+    if Forwarded.RFC7239 in forms:
+        kept = _appended(kept, said, b"Forwarded", _forwarded_element(peer, scheme, host))
+    return kept
+
+
+def _with_x_forwarded(fields: list[Field], said: Named, peer: str, scheme: str, host: bytes) -> list[Field]:
+    if peer:
+        fields = _appended(fields, said, b"X-Forwarded-For", client_key(peer).encode())
+    if b"x-forwarded-proto" not in said:
+        fields.append((b"X-Forwarded-Proto", scheme.encode()))
+    if host and b"x-forwarded-host" not in said:
+        fields.append((b"X-Forwarded-Host", host))
+    return fields
+
+
+def _appended(fields: list[Field], said: Named, name: bytes, value: bytes) -> list[Field]:
+    """The fields with one more element at the end of a list field, which is one line afterwards."""
+    lowered = name.lower()
+    before = said.get(lowered)
+    if before is None:
+        fields.append((name, value))
+        return fields
+    return [*_without(fields, frozenset({lowered})), (name, b", ".join([*before, value]))]
+
+
+def _forwarded_element(peer: str, scheme: str, host: bytes) -> bytes:
+    """One element of RFC 7239 section 4; an IPv6 address is bracketed and quoted, an unknown peer is ``unknown``."""
+    address = client_key(peer) or "unknown"
+    node = f'"[{address}]"' if ":" in address else address
+    element = f"for={node};proto={scheme}".encode()
+    return element + b';host="' + host + b'"' if host else element

@@ -1,0 +1,172 @@
+"""HTTP/1.x without I/O: heads in, heads out, and where a body ends.
+
+What lives here: reading a response head, writing a request head, framing by RFC 9112 section 6, chunks.
+What must not: sockets, and anything about pools or clients. This is the second half of the compiled seam.
+Invariant: what could be read in two ways is refused, coming in or going out; nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deston.errors import BadRequest, BadResponse, ProtocolError
+
+Field = tuple[bytes, bytes]
+#: The values of each field by its name in lower case, in their order.
+Named = dict[bytes, list[bytes]]
+
+# As defaults.md gives them: far above what servers send, far below what hurts.
+LARGEST_RESPONSE_HEAD = 64 * 1024
+MOST_RESPONSE_FIELDS = 200
+# A chunk's size line with its extensions, and the trailer section.
+LARGEST_CHUNK_LINE = 4096
+LARGEST_TRAILERS = 16 * 1024
+
+END_OF_HEAD = b"\r\n\r\n"
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# RFC 9110 section 5.5: visible characters, space, tab and obs-text. The blanks around a value are taken off later:
+# a pattern that does both can be made to backtrack.
+_FIELD_LINE = rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\r\n"
+_FIELD = re.compile(_FIELD_LINE)
+_FIELDS = re.compile(rb"(?:" + _FIELD_LINE + rb")*")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+# RFC 9112 section 7.1.1, and the blanks with which some servers pad a size.
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*[ \t]*\r\n")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_NO_BODY = frozenset({204, 304})
+
+
+class Framing(enum.Enum):
+    """How the end of a body is found."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """The status line and fields of a response; ``named`` are the same fields by name."""
+
+    minor_version: int
+    status: int
+    reason: bytes
+    fields: list[Field]
+    named: Named
+
+
+def by_name(fields: Iterable[Field]) -> Named:
+    """The values of each field by its name in lower case, in their order: found once, asked for often."""
+    named: Named = {}
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered in named:
+            named[lowered].append(value)
+        else:
+            named[lowered] = [value]
+    return named
+
+
+def parse_fields(block: bytes, most: int, error: type[ProtocolError]) -> list[Field]:
+    """The fields of a block of lines that all end with CRLF.
+
+    Raises ``error`` for what is no field line (folds, bare CR or LF, NUL, a space before the colon) or over ``most``.
+    """
+    if _FIELDS.fullmatch(block) is None:
+        raise error("a header field is malformed")
+    fields = [(name, value.strip(b" \t")) for name, value in _FIELD.findall(block)]
+    if len(fields) > most:
+        raise error(f"more than {most} header fields")
+    return fields
+
+
+def parse_response_head(head: bytes) -> ResponseHead:
+    """Read a response head, up to and including its empty line; raises ``BadResponse``."""
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise BadResponse("the status line is malformed")
+    fields = parse_fields(head[line.end() : -2], MOST_RESPONSE_FIELDS, BadResponse)
+    return ResponseHead(int(line[1]), int(line[2]), line[3] or b"", fields, by_name(fields))
+
+
+def content_length(named: Named, error: type[ProtocolError]) -> int | None:
+    """The one length that the fields give, or None.
+
+    Raises ``error`` for anything but digits, and for repeats (RFC 9112 section 6.3 lets a recipient refuse them).
+    """
+    values = named.get(b"content-length")
+    if values is None:
+        return None
+    if len(values) > 1 or _LENGTH.fullmatch(values[0]) is None:
+        raise error("Content-Length is malformed or repeated")
+    return int(values[0])
+
+
+def response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
+    """How the body of a response ends, and its length where that is known (RFC 9112 section 6.3).
+
+    Raises ``BadResponse`` where two readings are possible.
+    """
+    codings = head.named.get(b"transfer-encoding")
+    length = content_length(head.named, BadResponse)
+    if codings:
+        _require_plain_chunked(codings, length, head.minor_version)
+    if method == b"HEAD" or head.status < 200 or head.status in _NO_BODY:
+        return Framing.NONE, 0
+    if codings:
+        return Framing.CHUNKED, 0
+    if length is None:
+        return Framing.CLOSE, 0
+    return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
+
+
+def _require_plain_chunked(codings: list[bytes], length: int | None, minor_version: int) -> None:
+    if length is not None:
+        raise BadResponse("both Transfer-Encoding and Content-Length")
+    if len(codings) > 1 or codings[0].lower() != b"chunked":
+        raise BadResponse("a transfer coding other than one final chunked")
+    if minor_version == 0:
+        raise BadResponse("a transfer coding in HTTP/1.0")
+
+
+def keeps_alive(head: ResponseHead, options: frozenset[bytes]) -> bool:
+    """Whether the server will keep the connection (RFC 9112 section 9.3); ``options`` are those of Connection."""
+    if b"close" in options:
+        return False
+    return head.minor_version == 1 or b"keep-alive" in options
+
+
+def field_lines(fields: Iterable[Field]) -> bytes:
+    """The lines of fields as they are sent; raises ``BadRequest`` for one that a server could take for several."""
+    lines = [b"%b: %b\r\n" % field for field in fields]
+    block = b"".join(lines)
+    if not block.count(b"\n") == block.count(b"\r") == len(lines) or b"\0" in block:
+        raise BadRequest("a header field is malformed")
+    return block
+
+
+def request_head(method: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
+    """The bytes of a request head; ``lines`` are those of all fields but Host, which comes first (RFC 9110, 7.2)."""
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, target, host, lines)
+
+
+def chunk(data: bytes) -> bytes:
+    """Data as one chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def parse_chunk_size(line: bytes, error: type[ProtocolError]) -> int:
+    """The size that a chunk's line gives, with its CRLF; raises ``error`` (RFC 9112 section 7.1)."""
+    match = _CHUNK_SIZE.fullmatch(line)
+    if match is None:
+        raise error("a chunk size is malformed")
+    return int(match[1], 16)

@@ -1,0 +1,159 @@
+"""The proxy: from a request to a response, for every adapter.
+
+What lives here: the order of things (target, route, limits, fields, exchange), and the answer to each error.
+What must not: WSGI, gunicorn, sockets.
+Invariant: ``forward`` always returns a response; what cannot be served is answered with the status of its error.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections import defaultdict
+from http import HTTPStatus
+
+from deston.address import client_key
+from deston.balancer.pool import Pool
+from deston.balancer.registry import Registry
+from deston.balancer.server import Server
+from deston.config.model import Config
+from deston.errors import BadRequest, ClientGone, DestonError, LengthRequired, NoRoute, RequestTooLarge
+from deston.l7 import headers, http1
+from deston.l7.body import RequestBody
+from deston.l7.cache import connection_cache
+from deston.l7.exchange import Connect, Exchange, Outgoing
+from deston.l7.http1 import Field, Named
+from deston.l7.request import Request, Response, read_target
+from deston.l7.retry import RetryBudget
+from deston.l7.routing import Router, host_without_port, strip_prefix
+from deston.net.dial import dial
+from deston.net.stream import ByteStream
+from deston.net.tls import client_context, dial_tls
+
+log = logging.getLogger("deston.l7")
+
+PRESERVE, SERVER = "preserve", "server"
+
+
+class Proxy:
+    """Routes requests to the pools of a registry.
+
+    ``connect`` opens connections to servers; a test hands in its own. Raises ``StartError`` for a certificate
+    that cannot be read.
+    """
+
+    def __init__(self, registry: Registry, config: Config, connect: Connect | None = None) -> None:
+        self.registry = registry
+        self.router = Router(config.routes)
+        self._contexts = tls_contexts(config)
+        self._connect = connect or self._open
+        self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
+
+    def forward(self, request: Request) -> Response:
+        """The response to a request: a server's, or ours where there is none to be had."""
+        try:
+            return self._forward(request)
+        except DestonError as error:
+            log.debug("%s %s: %s", request.method, request.target, error)
+            return refusal(error)
+
+    def _forward(self, request: Request) -> Response:
+        named = http1.by_name(request.fields)
+        target, host = read_target(request, named)
+        pool, target = self._route(request, host, target)
+        _limit_body(request.body, request.listener.max_body_size)
+        networks = request.listener.trusted_proxies
+        trusted = headers.is_trusted(request.peer, networks)
+        client = headers.client_address(request.peer, named, networks) if trusted else request.peer
+        lines = http1.field_lines(_upstream_fields(request, named, host, trusted))
+
+        def head(server: Server) -> bytes:
+            return http1.request_head(request.method, target, _host_for(pool, server, host), lines)
+
+        outgoing = Outgoing(request.method, head, request.body)
+        exchange = Exchange(pool, outgoing, self._connect, connection_cache(), self._budgets[pool.name])
+        return exchange.run(client_key(client))
+
+    def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
+        route = self.router.match(host_without_port(host), target.decode("latin-1"))
+        if route is not None:
+            return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)
+        if not request.listener.pool:
+            raise NoRoute("no route matches")
+        return self.registry.pool(request.listener.pool), target
+
+    def _open(self, pool: Pool, server: Server) -> ByteStream:
+        endpoint = server.endpoint_or_fail()
+        if not server.tls:
+            return dial(endpoint, pool.config.connect_timeout)
+        name = pool.config.tls.server_name or server.address.host
+        return dial_tls(endpoint, pool.config.connect_timeout, self._contexts[pool.name], name)
+
+
+def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:
+    """The TLS context of each pool that has a server with TLS; raises ``StartError``."""
+    return {
+        pool.name: client_context(pool.tls) for pool in config.pools if any(server.tls for server in pool.servers)
+    }
+
+
+def _limit_body(body: RequestBody, most: int) -> None:
+    body.most = most
+    if most and body.length is not None and body.length > most:
+        raise RequestTooLarge(f"the body is over {most} bytes")
+
+
+def _upstream_fields(request: Request, named: Named, host: bytes, trusted: bool) -> list[Field]:
+    """The fields of the request as the server gets them, but for Host."""
+    fields = headers.upstream_fields(
+        request.fields,
+        headers.connection_options(named),
+        request.peer,
+        request.scheme,
+        host,
+        trusted,
+        request.listener.forwarded,
+    )
+    if request.body.length is None:
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif request.body.length or b"content-length" in named:
+        fields.append((b"Content-Length", b"%d" % request.body.length))
+    return fields
+
+
+def _host_for(pool: Pool, server: Server, host: bytes) -> bytes:
+    """The Host that a server gets; its own where a client of HTTP/1.0 gave none."""
+    wanted = pool.config.host_header
+    if wanted == PRESERVE and host:
+        return host
+    if wanted in (PRESERVE, SERVER):
+        return b"localhost" if server.address.path else str(server.address).encode()
+    return wanted.encode("latin-1")
+
+
+# After these nobody can say where the client's next request begins.
+_IN_DOUBT = (BadRequest, LengthRequired, ClientGone)
+
+
+def refusal(error: DestonError) -> Response:
+    """Our own answer to a request that could not be served: short, plain, and never cached."""
+    status = HTTPStatus(error.http_status)
+    pieces = [f"{status.value} {status.phrase}\n".encode()]
+    fields = [
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"Content-Length", str(len(pieces[0])).encode()),
+        (b"Cache-Control", b"no-cache"),
+    ]
+    return Response(
+        status.value,
+        status.phrase.encode(),
+        fields,
+        len(pieces[0]),
+        read=lambda: pieces.pop() if pieces else b"",
+        close=_nothing,
+        last=isinstance(error, _IN_DOUBT),
+    )
+
+
+def _nothing() -> None:
+    """There is nothing to close."""

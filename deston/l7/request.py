@@ -1,0 +1,94 @@
+"""A request and a response as the proxy sees them, free of WSGI and of sockets.
+
+What lives here: the two values that adapters and proxy exchange, and the reading of a target and its host.
+What must not: fields' rules (``headers``), bytes on the wire (``http1``).
+Invariant: method and target go on byte for byte as they came, but for what a route strips.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deston.config.model import ListenerConfig
+from deston.errors import BadRequest
+from deston.l7.body import RequestBody
+from deston.l7.http1 import Field, Named
+
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+,;=._~%-]*)(?::[0-9]*)?")
+_UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
+_ASTERISK = b"*"
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket."""
+
+    listener: ListenerConfig
+    method: bytes
+    target: bytes
+    fields: list[Field]
+    body: RequestBody
+    peer: str
+    scheme: str
+    minor_version: int = 1
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP response, whose body is read piece by piece; ``close`` whether it was read to its end or not.
+
+    ``length`` is that of the body, or None where only its end tells. ``last`` asks the adapter to close the client's
+    connection after it, because where the next request would begin is in doubt.
+    """
+
+    status: int
+    reason: bytes
+    fields: list[Field]
+    length: int | None
+    read: Callable[[], bytes]
+    close: Callable[[], None]
+    last: bool = False
+
+
+def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
+    """The target in origin form (or ``*``) and the host, empty where there is none.
+
+    ``named`` are the request's fields. Raises ``BadRequest`` for a method, target or host that is malformed, for a
+    Host that is missing, repeated, or unlike that of the target (RFC 9112 section 3.2), and for CONNECT.
+    """
+    if request.method == b"CONNECT" or _METHOD.fullmatch(request.method) is None:
+        raise BadRequest("the method is malformed, or asks for a tunnel")
+    target, authority = _split_absolute(request)
+    if _UNFIT_FOR_TARGET.search(target) or not (target.startswith(b"/") or _is_asterisk(target, request)):
+        raise BadRequest("the request target is malformed")
+    hosts = named.get(b"host", [])
+    if len(hosts) > 1 or (not hosts and request.minor_version >= 1):
+        raise BadRequest("exactly one Host is needed")
+    host = hosts[0] if hosts else authority or b""
+    if _HOST.fullmatch(host) is None or (authority is not None and authority.lower() != host.lower()):
+        raise BadRequest("the Host is malformed, or not that of the target")
+    return target, host
+
+
+def _is_asterisk(target: bytes, request: Request) -> bool:
+    """Whether the target is the server as a whole (RFC 9112 section 3.2.4)."""
+    return target == _ASTERISK and request.method == b"OPTIONS"
+
+
+def _split_absolute(request: Request) -> tuple[bytes, bytes | None]:
+    """The target in origin form, and the authority where there was one (RFC 9112 section 3.2.2)."""
+    if request.target.startswith(b"/"):
+        return request.target, None
+    match = _ABSOLUTE.fullmatch(request.target)
+    if match is None:
+        return request.target, None
+    authority, rest = match[1], match[2]
+    if not authority:
+        raise BadRequest("the request target has no host")
+    if not rest and request.method == b"OPTIONS":
+        return _ASTERISK, authority
+    return (rest if rest.startswith(b"/") else b"/" + rest), authority

@@ -1,0 +1,73 @@
+"""What may be tried again: pure.
+
+What lives here: the rule that decides on another try, and the budget that bounds how many there are.
+What must not: the loop that tries (``exchange``), and which server comes next (the pool, by exclusion).
+Invariant: nothing that a server may have acted on is sent twice unless its method is safe.
+"""
+
+from __future__ import annotations
+
+from deston.errors import DestonError, Retry
+
+# defaults.md: after bytes were sent only these are tried again (safe methods of RFC 9110 section 9.2.1).
+SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+# A burst of failures, when a server dies with many exchanges in flight, should be absorbed; a lasting one should
+# not multiply the load. So the share is of the last seconds, as in Finagle's budget, not of this instant.
+BUDGET_SHARE = 0.2
+BUDGET_WINDOW = 10.0
+BUDGET_FLOOR = 3
+
+
+def is_replayable(method: bytes, body_replayable: bool) -> bool:
+    """Whether a request that a server may have seen can be sent again."""
+    return method in SAFE_METHODS and body_replayable
+
+
+def may_retry(error: DestonError, replayable: bool, tries: int, retries: int, budget: RetryBudget, now: float) -> bool:
+    """Whether a failed try may be followed by one on another server.
+
+    ``tries`` were made, ``retries`` are allowed beyond the first. A failed dial draws nothing from the budget: it
+    reached no server, so that trying another one multiplies no work.
+    """
+    if tries > retries or error.retry is Retry.NEVER:
+        return False
+    if error.retry is Retry.ALWAYS:
+        return True
+    return replayable and budget.take(now)
+
+
+class RetryBudget:
+    """At most a fifth of the requests of the last ten seconds are tried again, and three in any case.
+
+    Counts in two halves of a sliding window; times are seconds of one monotonic clock.
+    """
+
+    __slots__ = ("_began", "_recent", "_requests", "_retries")
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._requests = 0
+        self._retries = 0
+        self._recent = (0, 0)
+
+    def request(self, now: float) -> None:
+        """Count a request."""
+        self._slide(now)
+        self._requests += 1
+
+    def take(self, now: float) -> bool:
+        """Whether one more retry fits; if so, it is counted."""
+        self._slide(now)
+        requests, retries = self._recent[0] + self._requests, self._recent[1] + self._retries
+        fits = retries < max(BUDGET_FLOOR, requests * BUDGET_SHARE)
+        self._retries += fits
+        return fits
+
+    def _slide(self, now: float) -> None:
+        half = BUDGET_WINDOW / 2
+        if now - self._began < half:
+            return
+        self._recent = (self._requests, self._retries) if now - self._began < BUDGET_WINDOW else (0, 0)
+        self._requests = self._retries = 0
+        self._began = now

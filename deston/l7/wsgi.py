@@ -1,0 +1,164 @@
+"""The WSGI adapter: ``app`` turns an environ into a request, and a response into WSGI's.
+
+What lives here: the application object, its building on first use, and PEP 3333's side of a response.
+What must not: what a proxy does (``proxy``). This module is not called ``app``, because importing a submodule of
+that name would put the module in the place of ``deston.l7:app``.
+Invariant: importing opens no socket, starts no greenlet or thread, reads no file and patches nothing. Building
+switches no greenlet, so that the lock around it can be of either kind.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gevent import monkey
+
+from deston.config.consistency import require_listeners
+from deston.config.find import find_config
+from deston.config.load import load
+from deston.config.model import Config, ListenerConfig, Protocol
+from deston.errors import DestonError
+from deston.l7.environ import Environ, read_request
+from deston.l7.proxy import Proxy, refusal
+from deston.l7.request import Response
+from deston.net.stream import reset_on_close
+
+if TYPE_CHECKING:
+    from deston.build import Runtime
+
+log = logging.getLogger("deston.l7")
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+# PEP 3333 forbids an application these; most went with the hop-by-hop fields, these two are end-to-end in RFC 9110.
+_NOT_FOR_APPLICATIONS = frozenset({b"proxy-authenticate", b"proxy-authorization"})
+
+
+class ClientCut(ConnectionResetError):
+    """Tells the WSGI server to cut the client off: its response cannot be completed.
+
+    A kind of ``ConnectionResetError``, because servers end the connection on that without a traceback.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.ECONNRESET, reason)
+
+
+class Application:
+    """The proxy as a WSGI application.
+
+    Built by ``start``, else by the first request from the file that ``find_config`` finds.
+    """
+
+    def __init__(self) -> None:
+        self.runtime: Runtime | None = None
+        self._proxy: Proxy | None = None
+        self._listeners: tuple[ListenerConfig, ...] = ()
+        self._building = threading.Lock()
+
+    def start(self, config: Config | None = None) -> None:
+        """Build everything and start the health checks, once.
+
+        Raises ``ConfigError`` or ``StartError``.
+        """
+        with self._building:
+            if self._proxy is None:
+                self._build(config or load(find_config(None), Protocol.HTTP))
+
+    def _build(self, config: Config) -> None:
+        from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
+
+        require_listeners(config, Protocol.HTTP)
+        self._listeners = config.listeners_of(Protocol.HTTP)
+        self.runtime = Runtime(config, threaded=not monkey.is_module_patched("socket"))
+        proxy = Proxy(self.runtime.registry, config)
+        self.runtime.monitor.start()
+        self._proxy = proxy
+
+    def stop(self) -> None:
+        """End the health checks, and log what each server was used for."""
+        if self.runtime is None:
+            return
+        self.runtime.monitor.stop()
+        for account in self.runtime.accounts():
+            log.info("%s", account)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request, as PEP 3333 says."""
+        if self._proxy is None:
+            self.start()
+        assert self._proxy is not None
+        try:
+            request = read_request(environ, self._listeners)
+        except DestonError as error:
+            return _respond(refusal(error), environ, start_response)
+        return _respond(self._proxy.forward(request), environ, start_response)
+
+
+def _respond(response: Response, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        # PEP 3333 lets no server send the head before the first piece; until then another answer can be given.
+        first = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.read()
+    except DestonError as error:
+        response.close()
+        response = refusal(error)
+        first = response.read()
+    body = _Body(response, first, environ.get("gunicorn.socket"))
+    try:
+        start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response))
+    except BaseException:
+        body.close()
+        raise
+    if first and len(first) != response.length:
+        return body
+    body.close()
+    return [first] if first else []
+
+
+def _wsgi_fields(response: Response) -> list[tuple[str, str]]:
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in response.fields
+        if name.lower() not in _NOT_FOR_APPLICATIONS
+    ]
+
+
+class _Body:
+    """A response's body as WSGI iterates over it."""
+
+    __slots__ = ("_client", "_first", "_response")
+
+    def __init__(self, response: Response, first: bytes, client: Any) -> None:
+        self._response = response
+        self._first = first
+        self._client = client
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece, self._first = self._first, b""
+        try:
+            piece = piece or self._response.read()
+        except DestonError as error:
+            raise self._cut(error) from error
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def _cut(self, error: DestonError) -> ClientCut:
+        """What cuts the client off, with a reset where the server lets us at the socket: an end would look whole."""
+        if self._client is not None:
+            reset_on_close(self._client)
+        return ClientCut(str(error))
+
+    def close(self) -> None:
+        """Called by the WSGI server, whether the body was iterated over to its end or not."""
+        self._response.close()
+
+
+app = Application()
