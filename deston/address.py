@@ -50,7 +50,7 @@ class Address:
         if self.path:
             return True
         if is_literal(self.host):
-            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+            return ipaddress.ip_address(self.host).is_loopback
         return self.host == "localhost"
 
     def __str__(self) -> str:

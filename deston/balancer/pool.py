@@ -8,6 +8,7 @@ Invariant: the candidates are exactly the usable servers; whoever changes what `
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from types import TracebackType
 
@@ -30,7 +31,10 @@ class Pool:
     ``config`` holds the timeouts and retries that the proxies ask for. ``observer`` is called for each dial.
     """
 
-    __slots__ = ("_backups", "_primaries", "config", "name", "observer", "policy", "refused", "servers")
+    __slots__ = (
+        "_backups", "_candidates", "_primaries", "_refreshing",
+        "config", "name", "observer", "policy", "refused", "servers",
+    )  # fmt: skip
 
     def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
         self.name = config.name
@@ -39,14 +43,18 @@ class Pool:
         self.servers = servers
         self.observer: DialObserver = _ignore
         self.refused = 0
+        # Where requests run in threads, the monitor's thread and a request's may see a flip at the same time.
+        self._refreshing = threading.Lock()
         self.refresh()
 
     def refresh(self) -> None:
         """Find the candidates anew; to be called after any change to what ``Server.usable`` says."""
-        usable = [server for server in self.servers if server.usable]
-        self._primaries = tuple(server for server in usable if not server.backup)
-        self._backups = tuple(server for server in usable if server.backup)
-        self.policy.prepare(self._primaries or self._backups)
+        with self._refreshing:
+            usable = [server for server in self.servers if server.usable]
+            self._primaries = tuple(server for server in usable if not server.backup)
+            self._backups = tuple(server for server in usable if server.backup)
+            self._candidates = self._primaries or self._backups
+            self.policy.prepare(self._candidates)
 
     def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
         """Choose a server for a client.
@@ -54,7 +62,7 @@ class Pool:
         ``key`` is what hashing policies hash (a client's address without the port), ``exclude`` the servers that
         were tried before. Backup servers serve when no other can. Raises ``NoServerAvailable``.
         """
-        candidates = self._primaries or self._backups
+        candidates = self._candidates
         if candidates and not exclude:
             server = self.policy.pick(candidates, key)
             if not server.full:

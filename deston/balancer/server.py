@@ -85,6 +85,7 @@ class Server:
             and self.admin is AdminState.READY
             and not self.marked
             and self.weight > 0
+            and self.endpoint is not None
         )
 
     @property

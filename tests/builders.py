@@ -1,0 +1,101 @@
+"""Values and objects for tests, complete and ordinary unless a test says otherwise.
+
+What lives here: one builder for each kind of value; each takes what the test is about and fills in the rest.
+What must not: sockets, processes and assertions.
+Invariant: what two calls build shares nothing that moves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from deston.address import Address
+from deston.balancer.policies import create_policy
+from deston.balancer.pool import Pool
+from deston.balancer.server import Server
+from deston.config.model import CheckType, HealthConfig, PoolConfig, ServerConfig, TlsConfig
+
+FIRST_PORT = 3000
+
+
+def make_server_config(
+    name: str = "a", port: int = FIRST_PORT, host: str = "127.0.0.1", **changes: Any
+) -> ServerConfig:
+    """A ready server of weight 1 without limits; ``changes`` are fields of ``ServerConfig``."""
+    return ServerConfig(name=name, **{"address": Address(host, port), **changes})
+
+
+def make_server_configs(*weights: int, **changes: Any) -> tuple[ServerConfig, ...]:
+    """Servers ``a``, ``b``, ``c`` and so on, on ports from 3000 up, with these weights."""
+    return tuple(
+        make_server_config(name, FIRST_PORT + index, weight=weight, **changes)
+        for index, (name, weight) in enumerate(zip(_names(), weights, strict=False))
+    )
+
+
+def make_servers(*weights: int, **changes: Any) -> tuple[Server, ...]:
+    """As ``make_server_configs``, but alive."""
+    return tuple(map(Server, make_server_configs(*weights, **changes)))
+
+
+def make_health_config(**changes: Any) -> HealthConfig:
+    """No checks; ``changes`` are fields of ``HealthConfig``."""
+    ordinary: dict[str, Any] = {
+        "type": CheckType.NONE,
+        "interval": 2.0,
+        "timeout": 2.0,
+        "rise": 2,
+        "fall": 3,
+        "method": "GET",
+        "path": "/",
+        "host": "",
+        "expect_status": ((200, 399),),
+        "expect_body": "",
+    }
+    return HealthConfig(**{**ordinary, **changes})
+
+
+def make_tls_config(**changes: Any) -> TlsConfig:
+    """Verification on, nothing else set; ``changes`` are fields of ``TlsConfig``."""
+    ordinary: dict[str, Any] = {
+        "verify": True,
+        "ca": "",
+        "server_name": "",
+        "client_certificate": "",
+        "client_key": "",
+    }
+    return TlsConfig(**{**ordinary, **changes})
+
+
+def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
+    """A pool named ``app`` that takes turns; ``changes`` are fields of ``PoolConfig``."""
+    ordinary: dict[str, Any] = {
+        "name": "app",
+        "algorithm": "round_robin",
+        "retries": 2,
+        "connect_timeout": 3.0,
+        "server_timeout": 60.0,
+        "half_close_timeout": 30.0,
+        "host_header": "preserve",
+        "max_idle_connections": 32,
+        "idle_timeout": 4.0,
+        "tls": make_tls_config(),
+        "health": make_health_config(),
+    }
+    return PoolConfig(**{**ordinary, **changes}, servers=servers)
+
+
+def make_pool(*servers: ServerConfig, rng: random.Random | None = None, **changes: Any) -> Pool:
+    """A living pool of these servers; ``rng`` is its policy's, ``changes`` are fields of ``PoolConfig``."""
+    config = make_pool_config(*servers, **changes)
+    return Pool(config, create_policy(config.algorithm, rng=rng), tuple(map(Server, servers)))
+
+
+def _names() -> Iterator[str]:
+    yield from "abcdefghijklmnopqrstuvwxyz"
+    number = 26
+    while True:
+        yield f"s{number}"
+        number += 1
