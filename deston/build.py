@@ -50,9 +50,10 @@ class Runtime:
 
     def _build_pool(self, config: PoolConfig, known: Pool | None) -> Pool:
         servers = {(one.address, one.tls): one for one in known.servers} if known else {}
-        keep = known is not None and known.config.algorithm == config.algorithm
-        policy = known.policy if known and keep else create_policy(config.algorithm)
-        pool = Pool(config, policy, tuple(_build_server(one, servers) for one in config.servers))
+        # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
+        pool = Pool(
+            config, create_policy(config.algorithm), tuple(_build_server(one, servers) for one in config.servers)
+        )
         pool.observer = self.marks.observe
         return pool
 

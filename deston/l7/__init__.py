@@ -1,23 +1,19 @@
-"""HTTP listeners: ``deston.l7:app`` is the WSGI application.
-
-Nothing is imported until ``app`` is asked for, so that the pure modules of this package stay free of gevent.
-"""
+"""HTTP listeners: ``deston.l7:app`` is the WSGI application."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from deston.l7.wsgi import Application
-
-    app: Application
+from collections.abc import Callable, Iterable
+from typing import Any
 
 __all__ = ["app"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "app":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from deston.l7.wsgi import app
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Serve one request, as PEP 3333 says.
 
-    return app
+    A plain function, so that servers find it that look into the module's dictionary (uWSGI), and importing this
+    package imports nothing else: its pure modules stay free of gevent.
+    """
+    from deston.l7.wsgi import application
+
+    return application(environ, start_response)

@@ -9,6 +9,8 @@ wrong with the machine), and a reload with one keeps what runs. The arbiter read
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from typing import Any
 
@@ -23,8 +25,10 @@ from deston.net.listen import require_bindable
 
 log = logging.getLogger("deston.l7")
 
-# The arbiter kills a worker that outlives this; a worker ends its drain by itself before.
-_GRACE_BEYOND_DRAIN = 3
+# The arbiter kills a worker that outlives this. A worker ends its drain by itself before: gunicorn's looks once a
+# second, first for the stop, then for what is still open, and takes a second to cut that off.
+_GRACE_BEYOND_DRAIN = 5
+_STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 def _read(file: str | None) -> Config:
@@ -49,7 +53,8 @@ bind = [str(listener.bind) for listener in _listeners]
 backlog = max(listener.backlog for listener in _listeners)
 workers = _config.global_.workers
 worker_class = "gevent"
-worker_connections = 1000
+# gunicorn knows one limit for all listeners: the largest that one of them asks for.
+worker_connections = max(listener.max_connections for listener in _listeners) or 1000
 # gunicorn's gevent worker uses this one time for a new connection's first request, too.
 keepalive = max(1, int(max(listener.keepalive_timeout for listener in _listeners)))
 graceful_timeout = int(_config.global_.drain_timeout) + _GRACE_BEYOND_DRAIN
@@ -95,18 +100,36 @@ def on_reload(server: Any) -> None:
     _config = config
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """In the worker, first of all: its drain is shorter than what the arbiter gives it."""
+    worker.cfg.set("graceful_timeout", int(_config.global_.drain_timeout))
+    worker.early_signals = server.SIG_QUEUE
+
+
 def post_worker_init(worker: Any) -> None:
     """In the worker, after gevent's patch: build the application, so that checks begin before requests do."""
-    from deston.l7.wsgi import app
+    from deston.l7.wsgi import application
 
-    app.start(_config)
+    application.start(_config)
+    _heed_early_signals(worker)
+
+
+def _heed_early_signals(worker: Any) -> None:
+    """Until a worker has handlers of its own the arbiter's put its signals into a queue that nobody reads in it.
+
+    A stop that came meanwhile would be lost, and the arbiter would wait for the worker until the drain time is over.
+    """
+    while not worker.early_signals.empty():
+        number = worker.early_signals.get_nowait()
+        if number in _STOPS:
+            os.kill(os.getpid(), number)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """In the worker, last of all."""
-    from deston.l7.wsgi import app
+    from deston.l7.wsgi import application
 
-    app.stop()
+    application.stop()
 
 
 def pre_request(worker: Any, request: Any) -> None:

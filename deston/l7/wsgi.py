@@ -1,8 +1,8 @@
-"""The WSGI adapter: ``app`` turns an environ into a request, and a response into WSGI's.
+"""The WSGI adapter: ``application`` turns an environ into a request, and a response into WSGI's.
 
 What lives here: the application object, its building on first use, and PEP 3333's side of a response.
 What must not: what a proxy does (``proxy``). This module is not called ``app``, because importing a submodule of
-that name would put the module in the place of ``deston.l7:app``.
+that name would put the module in the place of ``deston.l7:app``, the function that calls it.
 Invariant: importing opens no socket, starts no greenlet or thread, reads no file and patches nothing. Building
 switches no greenlet, so that the lock around it can be of either kind.
 """
@@ -20,9 +20,9 @@ from gevent import monkey
 from deston.config.consistency import require_listeners
 from deston.config.find import find_config
 from deston.config.load import load
-from deston.config.model import Config, ListenerConfig, Protocol
-from deston.errors import DestonError
-from deston.l7.environ import Environ, read_request
+from deston.config.model import Config, Protocol
+from deston.errors import ConfigError, DestonError, StartError
+from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.proxy import Proxy, refusal
 from deston.l7.request import Response
 from deston.net.stream import reset_on_close
@@ -34,8 +34,9 @@ log = logging.getLogger("deston.l7")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
-# PEP 3333 forbids an application these; most went with the hop-by-hop fields, these two are end-to-end in RFC 9110.
-_NOT_FOR_APPLICATIONS = frozenset({b"proxy-authenticate", b"proxy-authorization"})
+# PEP 3333 forbids an application these, by the list of RFC 2616 with its misprint for Trailer; the others on it went
+# with the hop-by-hop fields.
+_NOT_FOR_APPLICATIONS = frozenset({b"proxy-authenticate", b"proxy-authorization", b"trailers"})
 
 
 class ClientCut(ConnectionResetError):
@@ -57,7 +58,7 @@ class Application:
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
         self._proxy: Proxy | None = None
-        self._listeners: tuple[ListenerConfig, ...] = ()
+        self._listeners: Listeners | None = None
         self._building = threading.Lock()
 
     def start(self, config: Config | None = None) -> None:
@@ -73,7 +74,7 @@ class Application:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
-        self._listeners = config.listeners_of(Protocol.HTTP)
+        self._listeners = Listeners(config.listeners_of(Protocol.HTTP))
         self.runtime = Runtime(config, threaded=not monkey.is_module_patched("socket"))
         proxy = Proxy(self.runtime.registry, config)
         self.runtime.monitor.start()
@@ -89,14 +90,18 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says."""
-        if self._proxy is None:
-            self.start()
-        assert self._proxy is not None
         try:
-            request = read_request(environ, self._listeners)
+            if self._proxy is None:
+                self.start()
+            assert self._proxy is not None
+            assert self._listeners is not None
+            response = self._proxy.forward(read_request(environ, self._listeners))
+        except (ConfigError, StartError) as error:
+            log.error("nothing can be served:\n%s", error)
+            response = refusal(error)
         except DestonError as error:
-            return _respond(refusal(error), environ, start_response)
-        return _respond(self._proxy.forward(request), environ, start_response)
+            response = refusal(error)
+        return _respond(response, environ, start_response)
 
 
 def _respond(response: Response, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -109,6 +114,8 @@ def _respond(response: Response, environ: Environ, start_response: StartResponse
         first = response.read()
     body = _Body(response, first, environ.get("gunicorn.socket"))
     try:
+        if response.last:
+            _close_after(start_response)
         start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response))
     except BaseException:
         body.close()
@@ -117,6 +124,16 @@ def _respond(response: Response, environ: Environ, start_response: StartResponse
         return body
     body.close()
     return [first] if first else []
+
+
+def _close_after(start_response: StartResponse) -> None:
+    """Let the WSGI server close the client's connection after this response, where it lets itself be told.
+
+    gunicorn does: its ``start_response`` is a method of the response that has ``force_close``.
+    """
+    force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
+    if force_close is not None:
+        force_close()
 
 
 def _wsgi_fields(response: Response) -> list[tuple[str, str]]:
@@ -161,4 +178,4 @@ class _Body:
         self._response.close()
 
 
-app = Application()
+application = Application()
