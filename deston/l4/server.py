@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import resource
+from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any
 
-from _socket import socket as RawSocket
 from gevent.pool import Pool as Slots
 from gevent.server import StreamServer
 
@@ -29,10 +29,10 @@ PAUSE = 0.1
 ACCEPTS_SHARED, ACCEPTS_ALONE = 1, 100
 
 
-def most_connections(limit: int) -> int:
-    """How many connections a listener of this process may hold; ``limit`` is its own limit, 0 for none."""
+def most_connections(limit: int, listeners: int) -> int:
+    """How many connections each of a process's ``listeners`` may hold; ``limit`` is its own limit, 0 for none."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    affordable = max(1, int(descriptors * DESCRIPTOR_SHARE) // DESCRIPTORS_PER_CONNECTION)
+    affordable = max(1, int(descriptors * DESCRIPTOR_SHARE) // DESCRIPTORS_PER_CONNECTION // listeners)
     return min(limit, affordable) if limit else affordable
 
 

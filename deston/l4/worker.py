@@ -48,6 +48,7 @@ class TcpWorker(Worker):  # type: ignore[misc]
         gevent.config.track_greenlet_tree = False
         gevent.reinit()
         self._woken = Event()
+        self.acceptors = []
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -62,16 +63,16 @@ class TcpWorker(Worker):  # type: ignore[misc]
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGHUP, self.handle_reload)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The arbiter has held them back until now.
 
     def run(self) -> None:
         """Accept until told to stop, then drain."""
         from deston.l4.server import Acceptor, most_connections
 
         alone = self.cfg.workers == 1
-        self.acceptors = [
-            Acceptor(one.sock, proxy.handle, most_connections(proxy.config.max_connections), alone, proxy.config.name)
-            for one, proxy in zip(self.sockets, self.proxies, strict=True)
-        ]
+        for listening, proxy in zip(self.sockets, self.proxies, strict=True):
+            slots = most_connections(proxy.config.max_connections, len(self.proxies))
+            self.acceptors.append(Acceptor(listening.sock, proxy.handle, slots, alone, proxy.config.name))
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
             acceptor.start()
