@@ -14,11 +14,12 @@ RUNTIME = [
     "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
-    "gunicorn_h1c>=0.6,<0.7",  # Without a stable release yet, so a new minor one is looked at first.
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
     "tomli>=2; python_version < '3.11'",  # The standard library has tomllib from 3.11 on.
 ]
+# gunicorn's request parser in C. It comes as source only, so it cannot be required where there may be no compiler.
+FAST = ["gunicorn_h1c>=0.6,<0.7"]
 DEV = [
     "coverage>=7.10",  # The first that measures forked and started processes by itself (`patch`).
     "hypothesis>=6.100",
@@ -30,7 +31,6 @@ DEV = [
     "ruff>=0.9",
     "types-gevent",
     "types-requests",
-    "types-setuptools",
     "waitress>=3",
 ]
 
@@ -57,7 +57,7 @@ setup(
     packages=find_packages(include=["deston", "deston.*"]),
     package_data={"deston": ["py.typed"], "deston.config": ["spec.ini"]},
     install_requires=RUNTIME,
-    extras_require={"dev": DEV},
+    extras_require={"dev": DEV, "fast": FAST},
     entry_points={
         "console_scripts": [
             "deston-l4 = deston.l4.cli:main",

@@ -1,0 +1,76 @@
+# The one door to Deston's chores. `make help` lists them; what is longer than a line stands in scripts/.
+
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN_DIR ?= run
+
+PREFIX ?= /opt/deston
+SYSCONFDIR ?= /etc
+UNITDIR ?= /etc/systemd/system
+DESTDIR ?=
+HOST ?=
+DRY_RUN ?=
+
+INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)'
+
+.PHONY: help run test check lint type fmt docs venv bench install uninstall deploy reload status clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.installed ## two demo servers, L4 on :8000 and L7 on :8080, until Ctrl-C
+	@exec $(BIN)/python -m scripts.run
+
+test: $(VENV)/.installed-dev ## every test, in random order
+	@$(BIN)/pytest $(ARGS)
+
+check: lint type ## what CI runs: lint, types, and every test with its coverage
+	@$(BIN)/pytest --cov $(ARGS)
+
+lint: $(VENV)/.installed-dev ## style and formatting, changing nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+type: $(VENV)/.installed-dev ## types, strictly
+	@$(BIN)/mypy
+
+fmt: $(VENV)/.installed-dev ## mend what lint can mend by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## write the configuration reference from its schema
+	@$(BIN)/python scripts/configuration_reference.py
+
+venv: $(VENV)/.installed-dev ## the virtual environment, with all that tests need
+
+bench: $(VENV)/.installed ## a quick comparison with nginx, on this machine
+	@exec $(BIN)/python -m scripts.bench.quick
+
+install: ## put Deston in PREFIX, with its configuration and systemd units
+	@$(INSTALL_SETTINGS) DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' scripts/install
+
+uninstall: ## take away what install put; an edited configuration stays
+	@$(INSTALL_SETTINGS) DESTDIR='$(DESTDIR)' scripts/uninstall
+
+deploy: ## install on another machine: HOST=user@host, DRY_RUN=1 to see how
+	@$(INSTALL_SETTINGS) HOST='$(HOST)' DRY_RUN='$(DRY_RUN)' PYTHON='$(PYTHON)' scripts/deploy
+
+reload: ## have the running processes read their configuration again
+	@RUN_DIR='$(RUN_DIR)' scripts/reload
+
+status: ## what runs, since when, with which workers; exit status 3 if nothing
+	@RUN_DIR='$(RUN_DIR)' scripts/status
+
+clean: ## remove the environment, caches and what was built
+	@scripts/clean '$(VENV)'
+
+$(VENV)/.installed: setup.py pyproject.toml
+	@scripts/venv '$(PYTHON)' '$(VENV)' '' --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: setup.py pyproject.toml
+	@scripts/venv '$(PYTHON)' '$(VENV)' dev --editable .
+	@touch $@ $(VENV)/.installed
