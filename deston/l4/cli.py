@@ -42,4 +42,3 @@ def main(file: str | None, workers: int | None, pid: str | None, log_level: str)
     except (RuntimeError, OSError) as error:  # gunicorn's own way of saying what it lacks: a pid file in use.
         click.echo(f"deston-l4: {error}", err=True)
         sys.exit(1)
-

@@ -7,6 +7,7 @@ Invariant: an accepted socket is handed over or closed; a failed accept pauses a
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 from _socket import socket as RawSocket
@@ -16,15 +17,26 @@ from typing import Any
 from gevent.pool import Pool as Slots
 from gevent.server import StreamServer
 
-from deston.net.dial import OUT_OF_DESCRIPTORS
-
 log = logging.getLogger("deston.l4")
 
 # A connection takes two descriptors; a fifth stays free for checks, logs and listeners.
 DESCRIPTOR_SHARE = 0.8
 DESCRIPTORS_PER_CONNECTION = 2
-# How long accepting pauses when descriptors have run out, in seconds.
+# How long accepting pauses when it fails, as it does where descriptors have run out, in seconds.
 PAUSE = 0.1
+# What accept(2) tells of a connection that is broken already; the next one may be sound.
+OF_ONE_CONNECTION = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPROTO,
+    }
+)
 # Another worker may be idle: accepting one by one leaves the rest to it. Alone, batches are cheaper.
 ACCEPTS_SHARED, ACCEPTS_ALONE = 1, 100
 
@@ -36,42 +48,44 @@ def most_connections(limit: int, listeners: int) -> int:
     return min(limit, affordable) if limit else affordable
 
 
-class Acceptor(StreamServer):  # type: ignore[misc]
+class Acceptor(StreamServer):
     """Accepts on a listening socket and hands each raw non-blocking socket to ``handle``.
 
     While all slots are taken, or descriptors have run out, clients wait in the kernel's backlog.
     """
+
+    # gevent's own, of which its types tell less than is used here.
+    socket: Any
+    _timer: Any
+    _start_accepting_if_started: Callable[[], None]
 
     def __init__(
         self, listening: Any, handle: Callable[[RawSocket, Any], None], slots: int, alone: bool, name: str
     ) -> None:
         self.max_accept = ACCEPTS_ALONE if alone else ACCEPTS_SHARED
         self.name = name
-        self._short_of_descriptors = False
+        self._paused = False
         self.slots = Slots(slots)
         super().__init__(listening, handle=handle, spawn=self.slots)
 
-    def do_read(self) -> tuple[RawSocket, Any] | None:
+    def do_read(self) -> tuple[RawSocket, Any] | None:  # type: ignore[override]
         """Accept one connection; None when there is none, or none can be had for now."""
         try:
             descriptor, address = self.socket._accept()
         except BlockingIOError:
             return None
-        except ConnectionAbortedError:
-            return None
         except OSError as error:
-            if error.errno not in OUT_OF_DESCRIPTORS:
-                raise
-            self._pause(error)
+            if error.errno not in OF_ONE_CONNECTION:
+                self._pause(error)
             return None
-        self._short_of_descriptors = False
+        self._paused = False
         raw = RawSocket(self.socket.family, self.socket.type, self.socket.proto, fileno=descriptor)
         raw.setblocking(False)
         return raw, address
 
     def _pause(self, error: OSError) -> None:
-        if not self._short_of_descriptors:
-            self._short_of_descriptors = True
+        if not self._paused:
+            self._paused = True
             log.warning("%s: accepting pauses: %s", self.name, error.strerror)
         self.stop_accepting()
         self._timer = self.loop.timer(PAUSE)

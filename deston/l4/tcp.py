@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+from _socket import socket as RawSocket
 from typing import Any
 
-from _socket import socket as RawSocket
 from greenlet import GreenletExit
 
 from deston.address import client_key

@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Protocol
-
 from _socket import socket as RawSocket
+from typing import Protocol
 
 from deston.address import Address
 from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, WriteTimeout
@@ -56,10 +55,9 @@ def _new_socket(address: Address) -> RawSocket:
 
 
 def _connect(stream: Stream, address: Address, timeout: float) -> None:
-    target = address.path if address.path else (address.host, address.port)
     try:
-        status = stream.socket.connect_ex(target)
-    except (OSError, ValueError) as error:  # A name, or a path that is too long: nothing that can be dialed.
+        status = stream.socket.connect_ex(_target(address))
+    except (OSError, ValueError) as error:  # Such as a path that is too long for a socket.
         raise ConnectError(f"{address}: {error}") from error
     if status in _UNDER_WAY:
         stream.expire_after(timeout)
@@ -71,6 +69,18 @@ def _connect(stream: Stream, address: Address, timeout: float) -> None:
         status = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if status:
         raise _dial_error(address, status)
+
+
+def _target(address: Address) -> str | tuple[str, int]:
+    """What the system calls the address; the system would resolve a name, and block, so none gets there."""
+    if address.path:
+        return address.path
+    if not address.is_ipv6:
+        try:
+            socket.inet_pton(socket.AF_INET, address.host)
+        except OSError:
+            raise ConnectError(f"{address}: the name has not been resolved") from None
+    return address.host, address.port
 
 
 def _dial_error(address: Address, status: int) -> ConnectError:

@@ -55,9 +55,13 @@ class Sweeper:
         """Make the tick fine enough for a timeout (in seconds)."""
         tick = max(FINEST_TICK, timeout * TOLERANCE)
         if tick < self._tick:
-            self._timer.stop()
-            self._timer.close()
+            self.close()
             self._start(tick)
+
+    def close(self) -> None:
+        """Look no more; for a sweeper that is not the hub's, whose life is the hub's own."""
+        self._timer.stop()
+        self._timer.close()
 
     def _start(self, tick: float) -> None:
         self._tick = tick
@@ -68,6 +72,9 @@ class Sweeper:
         now = time.monotonic()
         for thing in list(self.watched):
             thing.sweep(now)
+
+    def __repr__(self) -> str:
+        return f"<Sweeper every {self._tick:g}s, {len(self.watched)} watched>"
 
 
 def sweeper() -> Sweeper:

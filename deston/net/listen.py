@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 from deston.address import Address
 from deston.errors import StartError
@@ -24,7 +25,12 @@ _SENTENCES = {
     errno.EPERM: "no permission to listen on {address}{hint}",
     errno.EADDRNOTAVAIL: "{address} is not an address of this machine",
     errno.ENOENT: "{address}: its folder does not exist",
+    errno.EEXIST: "{address}: something that is no socket is there already",
 }
+
+# What a connection to a unix socket that somebody has bound ends in: accepted, queue full, not for streams.
+_IN_USE = frozenset({0, errno.EAGAIN, errno.EPROTOTYPE})
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 def require_bindable(addresses: Iterable[Address]) -> None:
@@ -50,13 +56,16 @@ def _try_tcp(address: Address) -> None:
 
 def _try_unix(address: Address) -> None:
     """A socket file that nobody listens on is left over and will be replaced; one that answers is in use."""
-    if not os.path.exists(address.path):
-        _require_folder(os.path.dirname(address.path) or ".")
-        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        if probe.connect_ex(address.path) == 0:
-            raise OSError(errno.EADDRINUSE, "in use")
+        probe.setblocking(False)
+        status = probe.connect_ex(address.path)
+    if status in _IN_USE:
+        raise OSError(errno.EADDRINUSE, "in use")
+    if status == errno.ECONNREFUSED and not Path(address.path).is_socket():
+        raise OSError(errno.EEXIST, "no socket")
+    if status != errno.ECONNREFUSED and status not in _NOTHING_THERE:
+        raise OSError(status, os.strerror(status))
+    _require_folder(os.path.dirname(address.path) or ".")
 
 
 def _require_folder(folder: str) -> None:
@@ -69,4 +78,4 @@ def _require_folder(folder: str) -> None:
 def _sentence(address: Address, error: OSError) -> str:
     hint = " (ports below 1024 need CAP_NET_BIND_SERVICE)" if 0 < address.port < 1024 else ""
     sentence = _SENTENCES.get(error.errno or 0)
-    return sentence.format(address=address, hint=hint) if sentence else f"{address}: {error.strerror}"
+    return sentence.format(address=address, hint=hint) if sentence else f"{address}: {error.strerror or error}"

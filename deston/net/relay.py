@@ -40,7 +40,10 @@ class Ending(enum.Enum):
 class Direction:
     """One way of a relay: from a source to a target."""
 
-    __slots__ = ("_limit", "_pending", "_receive", "_scratch", "_send", "count", "ended", "relay", "source", "target")
+    __slots__ = (
+        "_limit", "_pending", "_receive", "_scratch", "_send",
+        "broken", "count", "ended", "relay", "source", "target",
+    )  # fmt: skip
 
     def __init__(self, relay: Relay, source: Stream, target: Stream) -> None:
         self.relay = relay
@@ -48,11 +51,17 @@ class Direction:
         self.target = target
         self.count = 0
         self.ended = False
+        self.broken = False
         self._limit = FIRST_READ
         self._pending: Bytes = b""
         self._scratch = hubs.scratch()
         self._receive = source.socket.recv_into
         self._send = target.socket.send
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether bytes wait here because the target takes none."""
+        return bool(self._pending)
 
     def start(self) -> None:
         self.source.reader.start(self.on_readable)
@@ -94,8 +103,8 @@ class Direction:
             sent = self._send(data)
         except BlockingIOError:
             return 0
-        except OSError:
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
             return len(data)
         self.count += sent
         return sent
@@ -108,18 +117,29 @@ class Direction:
 
     def _end(self) -> None:
         """The source has ended: say so to the target, which may go on sending."""
-        self.ended = True
-        self.source.reader.stop()
+        self._stop_reading()
         if not self.relay.finish_if_ended():
             # A target that is gone already cannot be told; its own direction finds that out.
             with suppress(StreamError):
                 self.target.shutdown_write()
 
-    def _give_up(self) -> None:
-        """The target takes nothing more; what it has sent may still be on its way, so the other way goes on."""
-        self.ended = True
-        self.source.reader.stop()
+    def _give_up(self, error: OSError) -> None:
+        """The target takes nothing more; what it has sent may still be on its way, so the other way goes on.
+
+        A broken pipe is a target that closed in good order. Any other error is told only once, here: what is still
+        to be read then seems to end well.
+        """
+        self.broken = not isinstance(error, BrokenPipeError)
+        self._stop_reading()
         self.relay.finish_if_ended()
+
+    def _stop_reading(self) -> None:
+        self.ended = True
+        self.relay.moved = True  # The half-close timeout begins now.
+        self.source.reader.stop()
+
+    def __repr__(self) -> str:
+        return f"{'ended' if self.ended else 'blocked' if self.is_blocked else 'open'} {self.count}"
 
 
 class Relay:
@@ -168,10 +188,13 @@ class Relay:
 
     def finish_if_ended(self) -> bool:
         """End the relay if both ways have ended; whether they have."""
-        both = self.from_client.ended and self.from_server.ended
-        if both:
+        if not (self.from_client.ended and self.from_server.ended):
+            return False
+        if self.from_client.broken or self.from_server.broken:
+            self.reset_by(self.server if self.from_client.broken else self.client)
+        else:
             self._finish(Ending.CLOSED)
-        return both
+        return True
 
     def reset_by(self, source: Stream) -> None:
         """A side was reset: the other one is to see a reset, not an end that looks whole."""
@@ -186,7 +209,13 @@ class Relay:
             return
         half = self.from_client.ended or self.from_server.ended
         if now - self._quiet_since > (self._half_close_timeout if half else self._idle_timeout):
-            self._finish(Ending.HALF_CLOSED if half else Ending.IDLE)
+            self._time_out(Ending.HALF_CLOSED if half else Ending.IDLE)
+
+    def _time_out(self, ending: Ending) -> None:
+        for direction in (self.from_client, self.from_server):
+            if direction.is_blocked:
+                direction.target.reset_when_closed()
+        self._finish(ending)
 
     def _finish(self, ending: Ending) -> None:
         if self._ending is not None:
@@ -203,3 +232,6 @@ class Relay:
     def _stop_watching(self) -> None:
         self.client.stop_watching()
         self.server.stop_watching()
+
+    def __repr__(self) -> str:
+        return f"<Relay client {self.from_client!r}, server {self.from_server!r}>"

@@ -14,17 +14,17 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
-from typing import Any, Protocol, Union
-
 from _socket import socket as RawSocket
+from collections.abc import Callable
+from typing import Any, Protocol
+
 from gevent.hub import Hub, get_hub
 from greenlet import getcurrent
 
 from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
 
-Bytes = Union[bytes, bytearray, memoryview]
+Bytes = bytes | bytearray | memoryview
 
 NEVER = math.inf
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -104,6 +104,13 @@ class Stream:
                 self.wait_writable()
             except OSError as error:
                 raise translated(error) from error
+
+    def send_at_once(self, data: Bytes) -> int:
+        """Send what the socket takes without waiting, and say how much; 0 also where the connection is broken."""
+        try:
+            return self.socket.send(data)
+        except OSError:
+            return 0
 
     def wait_readable(self) -> None:
         """Wait until a read would return; raises ``ReadTimeout`` at the deadline."""

@@ -1,0 +1,105 @@
+"""A scripted byte stream: what a peer does is told beforehand, and what it is sent is kept.
+
+What lives here: the stand-in for a connection in tests of protocols, ours and those of users who extend Deston.
+What must not: sockets, greenlets, time. Nothing here ever waits.
+Invariant: it does what ``ByteStream`` says, and nothing that a socket could not do.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections.abc import Iterable
+
+from deston.errors import StreamReset
+from deston.net.stream import Bytes
+
+
+class FakeStream:
+    """Reads from a script, keeps what is written.
+
+    ``reads`` are the pieces in which the peer's bytes arrive (a piece larger than a read's limit is split), and the
+    errors that reads end with; after the last of them the stream has ended. The peer takes ``takes`` bytes, and a
+    write that goes beyond raises ``write_error``. ``speaks_after`` is the number of bytes written after which the
+    peer has sent something, unasked or early; ``quiet`` says whether the connection is fit to be used again.
+    ``deadline_s`` is the last time given by ``expire_after``, in seconds; None before the first.
+    """
+
+    def __init__(
+        self,
+        reads: Iterable[bytes | BaseException] = (),
+        *,
+        takes: float = math.inf,
+        write_error: BaseException | None = None,
+        speaks_after: float = math.inf,
+        quiet: bool = True,
+    ) -> None:
+        self._script: list[bytes | BaseException] = [one for one in reads if one != b""]
+        self._written = bytearray()
+        self._takes = takes
+        self._write_error = write_error or StreamReset(os.strerror(errno.EPIPE))
+        self._speaks_after = speaks_after
+        self.quiet = quiet
+        self.closed = False
+        self.aborted = False
+        self.deadline_s: float | None = None
+
+    @property
+    def written(self) -> bytes:
+        """All that the peer has taken."""
+        return bytes(self._written)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the whole script was read."""
+        return not self._script
+
+    def read(self, limit: int) -> bytes:
+        """The next piece of the script, up to ``limit`` bytes of it; empty at its end."""
+        self._require_open()
+        if not self._script:
+            return b""
+        piece = self._script.pop(0)
+        if isinstance(piece, BaseException):
+            raise piece
+        if len(piece) > limit:
+            self._script.insert(0, piece[limit:])
+        return piece[:limit]
+
+    def write(self, data: Bytes) -> None:
+        """Keep ``data``; raises ``write_error`` where the peer does not take all of it."""
+        self._require_open()
+        room = self._takes - len(self._written)
+        self._written += data if len(data) <= room else data[: int(room)]
+        if len(data) > room:
+            raise self._write_error
+
+    def expire_after(self, seconds: float) -> None:
+        """Keep ``seconds`` as ``deadline_s``; no clock runs here."""
+        self.deadline_s = seconds
+
+    def is_quiet(self) -> bool:
+        """What ``quiet`` says, while open."""
+        return self.quiet and not self.closed
+
+    def has_input(self) -> bool:
+        """Whether ``speaks_after`` was reached, or the peer is not quiet."""
+        return not self.quiet or len(self._written) >= self._speaks_after
+
+    def close(self) -> None:
+        """Close; a second call does nothing."""
+        self.closed = True
+
+    def abort(self) -> None:
+        """Close with a reset; nothing once closed."""
+        self.aborted = self.aborted or not self.closed
+        self.closed = True
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise StreamReset(os.strerror(errno.EBADF))
+
+    def __repr__(self) -> str:
+        state = "aborted" if self.aborted else "closed" if self.closed else "open"
+        return f"<FakeStream {state}, {len(self._script)} reads left, {len(self._written)} bytes written>"
