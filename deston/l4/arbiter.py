@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config as GunicornConfig
-from gunicorn.sock import create_sockets
+from gunicorn.sock import close_sockets, create_sockets
 
 from deston import __version__
 from deston.config.consistency import require_listeners
@@ -27,6 +27,8 @@ log = logging.getLogger("deston.l4")
 
 # The arbiter kills a worker that outlives this; a worker ends its drain by itself before.
 GRACE_BEYOND_DRAIN = 3
+# What the arbiter sends to its workers.
+_FOR_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class L4Application(BaseApplication):  # type: ignore[misc]
@@ -68,7 +70,7 @@ class L4Application(BaseApplication):  # type: ignore[misc]
             "proc_name": "deston-l4",
             # gunicorn speaks of HTTP in its own start messages; ours follow in ``_announce``.
             "loglevel": "debug" if self.log_level == "debug" else "warning",
-            "graceful_timeout": int(self.config.global_.drain_timeout) + GRACE_BEYOND_DRAIN,
+            "graceful_timeout": _grace(self.config),
             # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
             "control_socket_disable": True,
             "when_ready": _announce,
@@ -89,6 +91,18 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
 
     app: L4Application
 
+    def spawn_worker(self) -> Any:
+        """Fork a worker; signals to it wait until it has handlers of its own.
+
+        The ones that it inherits put a signal into a queue that nobody reads in the worker, and a stop that came
+        while a worker boots would wait for that worker in vain.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_WORKERS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_WORKERS)
+
     def handle_hup(self) -> None:
         """Read the file again, and let the workers do so or replace them."""
         try:
@@ -101,6 +115,7 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
             return
         self.app.config = config
         if [_socket_key(one) for one in wanted] == list(kept):
+            self.cfg.set("graceful_timeout", _grace(config))
             self.num_workers = self.app.worker_count
             self.kill_workers(signal.SIGHUP)
             self.manage_workers()
@@ -118,8 +133,7 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         self.setup(self.app)
         wanted = {_socket_key(one): str(one.bind) for one in self.app.listeners}
         self.LISTENERS = [kept[key] if key in kept else self._open(bind) for key, bind in wanted.items()]
-        for key in kept.keys() - wanted.keys():
-            kept[key].close()
+        close_sockets([kept[key] for key in kept.keys() - wanted.keys()])
         _announce(self)
         for _ in range(self.num_workers):
             self.spawn_worker()
@@ -130,6 +144,11 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         alone.set("bind", bind)
         alone.set("backlog", self.cfg.backlog)
         return create_sockets(alone, self.log)[0]
+
+
+def _grace(config: Config) -> int:
+    """How long the arbiter waits for its workers to leave, in whole seconds."""
+    return int(config.global_.drain_timeout) + GRACE_BEYOND_DRAIN
 
 
 def _socket_key(listener: ListenerConfig) -> str:
