@@ -34,7 +34,8 @@ class ConnectionCache:
         self._idle: dict[Server, list[_Idle]] = {}
         self.reused = 0
         self.stale = 0
-        hubs.sweeper().watched.add(self)
+        self._sweeper = hubs.sweeper()
+        self._sweeper.watched.add(self)
 
     def take(self, server: Server) -> ByteStream | None:
         """An idle connection that is still open, or None."""
@@ -48,14 +49,14 @@ class ConnectionCache:
             one.stream.close()
         return None
 
-    def put(self, server: Server, stream: ByteStream, seconds: float, most: int) -> None:
-        """Keep a connection for ``seconds``; it is closed where ``most`` are kept already."""
+    def put(self, server: Server, endpoint: Address | None, stream: ByteStream, seconds: float, most: int) -> None:
+        """Keep a connection to ``endpoint`` for ``seconds``; it is closed where ``most`` are kept already."""
         idle = self._idle.setdefault(server, [])
         if len(idle) >= most or seconds <= 0:
             stream.close()
             return
-        hubs.sweeper().refine(seconds)
-        idle.append(_Idle(stream, server.endpoint, time.monotonic() + seconds))
+        self._sweeper.refine(seconds)
+        idle.append(_Idle(stream, endpoint, time.monotonic() + seconds))
 
     def sweep(self, now: float) -> None:
         """Close what is over its time; runs in the hub."""

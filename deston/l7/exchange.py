@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deston.address import Address
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.server import Server
 from deston.errors import (
@@ -65,6 +66,7 @@ class Exchange:
         self._connect = connect
         self._cache = cache
         self._budget = budget
+        self._endpoint: Address | None = None
 
     def run(self, key: str) -> Response:
         """The response of a server; a try that failed goes to another server where that is allowed.
@@ -85,23 +87,26 @@ class Exchange:
             except DestonError as error:
                 lease.release()
                 tried.append(lease.server)
-                lease = self._next_lease(key, tried, error)
+                following = self._next_lease(key, tried, error)
+                if following is None:
+                    raise
+                lease = following
             except BaseException:
                 lease.release()
                 raise
 
-    def _next_lease(self, key: str, tried: list[Server], error: DestonError) -> Lease:
-        """A lease on another server after a try that failed with ``error``; raises that where none may follow."""
+    def _next_lease(self, key: str, tried: list[Server], error: DestonError) -> Lease | None:
+        """A lease on another server after a try that failed with ``error``; None where no try may follow."""
         name = f"{self._pool.name}/{tried[-1].name}"
         retries = self._pool.config.retries
         if not may_retry(error, self._replayable, len(tried), retries, self._budget, time.monotonic()):
             log.info("%s: %s", name, error)
-            raise error
+            return None
         try:
             lease = self._pool.lease(key, tried)
         except NoServerAvailable:
             log.info("%s: %s, and there is no other server", name, error)
-            raise error from None
+            return None
         log.info("%s: %s, trying another server", name, error)
         self._outgoing.body.rewind()
         return lease
@@ -111,9 +116,10 @@ class Exchange:
         return is_replayable(self._outgoing.method, self._outgoing.body.replayable)
 
     def _try(self, lease: Lease) -> Response:
+        self._endpoint = lease.server.endpoint  # The monitor may move the server before the exchange is over.
         try:
             return self._try_cached(lease) or self._exchange(self._connect_to(lease), lease)
-        except (OutOfDescriptors, ConnectError):
+        except ConnectError:
             raise
         except (StreamError, BadResponse):
             lease.failed()
@@ -148,11 +154,11 @@ class Exchange:
         return stream
 
     def _exchange(self, stream: ByteStream, lease: Lease) -> Response:
-        started = time.monotonic()
         incoming = Incoming(stream)
         try:
             stream.expire_after(self._pool.config.server_timeout)
             early = self._send(incoming, lease.server)
+            sent = time.monotonic()
             head = early or _read_head(incoming)
             framing, length = http1.response_framing(self._outgoing.method, head)
         except StreamError:
@@ -162,11 +168,12 @@ class Exchange:
             # Half a request must not look like a whole one.
             stream.abort()
             raise
-        lease.server.observe_latency(time.monotonic() - started)
         options = connection_options(head.named)
-        reading = _Reading(self._pool, lease, self._cache, incoming, response_body(framing, length, incoming))
-        if early is None and framing is not Framing.CLOSE:
-            reading.idle_seconds = self._idle_seconds(head, options)
+        body = response_body(framing, length, incoming)
+        reading = _Reading(self._pool, lease, self._endpoint, self._cache, incoming, body)
+        if early is None:
+            lease.server.observe_latency(time.monotonic() - sent)
+            reading.idle_seconds = 0.0 if framing is Framing.CLOSE else self._idle_seconds(head, options)
         known = None if framing in (Framing.CHUNKED, Framing.CLOSE) else length
         fields = without_hop_by_hop(head.fields, options)
         return Response(head.status, head.reason, fields, known, reading.read, reading.close)
@@ -186,15 +193,18 @@ class Exchange:
             stream.write(head + self._framed(piece))
             while piece:
                 server.bytes_in += len(piece)
+                piece = body.read()
+                if not piece and body.length is not None:
+                    break
                 early = _read_early_head(incoming)
                 if early is not None:
                     return early
-                piece = body.read()
                 # The client may have taken its time; the server's begins anew with each piece.
                 stream.expire_after(self._pool.config.server_timeout)
                 stream.write(self._framed(piece))
         except StreamReset:
             return _read_head(incoming)
+        stream.expire_after(self._pool.config.server_timeout)
         return None
 
     def _framed(self, piece: bytes) -> bytes:
@@ -248,13 +258,20 @@ def _read_one_head(incoming: Incoming) -> http1.ResponseHead:
 class _Reading:
     """A response's body on its way, and what becomes of its connection and lease at the end."""
 
-    __slots__ = ("_body", "_cache", "_incoming", "_lease", "_open", "_pool", "idle_seconds")
+    __slots__ = ("_body", "_cache", "_endpoint", "_incoming", "_lease", "_open", "_pool", "idle_seconds")
 
     def __init__(
-        self, pool: Pool, lease: Lease, cache: ConnectionCache, incoming: Incoming, body: ResponseBody
+        self,
+        pool: Pool,
+        lease: Lease,
+        endpoint: Address | None,
+        cache: ConnectionCache,
+        incoming: Incoming,
+        body: ResponseBody,
     ) -> None:
         self._pool = pool
         self._lease = lease
+        self._endpoint = endpoint
         self._cache = cache
         self._incoming = incoming
         self._body = body
@@ -286,7 +303,8 @@ class _Reading:
         stream = self._incoming.stream
         if self._body.complete and self._incoming.is_empty and self.idle_seconds:
             stream.expire_after(float("inf"))
-            self._cache.put(self._lease.server, stream, self.idle_seconds, self._pool.config.max_idle_connections)
+            most = self._pool.config.max_idle_connections
+            self._cache.put(self._lease.server, self._endpoint, stream, self.idle_seconds, most)
         else:
             stream.close()
         self._lease.release()

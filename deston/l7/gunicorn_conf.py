@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import Any
@@ -45,6 +46,17 @@ def _read_or_exit() -> Config:
         sys.exit(error.exit_status)
 
 
+def _most_connections() -> int:
+    """Clients that a worker serves at one time; more of them wait in the backlog.
+
+    1000 unless the file limits them (defaults.md), as far as descriptors last: an exchange takes two, a fifth of all
+    stays free for health checks, logs and idle connections, and each listener may have the same number of clients.
+    """
+    wanted = max(listener.max_connections for listener in _listeners) or 1000
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(1, min(wanted, int(descriptors * 0.8) // 2 // len(_listeners)))
+
+
 logs.configure()
 _config = _read_or_exit()
 _listeners = _config.listeners_of(Protocol.HTTP)
@@ -54,7 +66,7 @@ backlog = max(listener.backlog for listener in _listeners)
 workers = _config.global_.workers
 worker_class = "gevent"
 # gunicorn knows one limit for all listeners: the largest that one of them asks for.
-worker_connections = max(listener.max_connections for listener in _listeners) or 1000
+worker_connections = _most_connections()
 # gunicorn's gevent worker uses this one time for a new connection's first request, too.
 keepalive = max(1, int(max(listener.keepalive_timeout for listener in _listeners)))
 graceful_timeout = int(_config.global_.drain_timeout) + _GRACE_BEYOND_DRAIN

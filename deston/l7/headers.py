@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Union
+from functools import lru_cache
 
 from deston.address import client_key
 from deston.config.model import Forwarded, Network
@@ -41,15 +41,18 @@ _NOT_FROM_EVERYBODY = _WRITTEN_ANEW | ABOUT_THE_CLIENT
 _NO_OPTION = frozenset({b"content-length"})
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 
-IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def connection_options(named: Named) -> frozenset[bytes]:
     """The options that ``Connection`` lists, in lower case (RFC 9110 section 7.6.1)."""
     values = named.get(b"connection")
-    if values is None:
-        return _NO_OPTIONS
-    return frozenset([option.strip(b" \t") for option in b",".join(values).lower().split(b",")])
+    return _NO_OPTIONS if values is None else _options_of(b",".join(values))
+
+
+@lru_cache(maxsize=64)  # Nearly all of them say keep-alive or close.
+def _options_of(value: bytes) -> frozenset[bytes]:
+    return frozenset([option.strip(b" \t") for option in value.lower().split(b",")])
 
 
 def without_hop_by_hop(fields: Sequence[Field], options: frozenset[bytes]) -> list[Field]:

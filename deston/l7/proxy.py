@@ -92,9 +92,7 @@ class Proxy:
 
 def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:
     """The TLS context of each pool that has a server with TLS; raises ``StartError``."""
-    return {
-        pool.name: client_context(pool.tls) for pool in config.pools if any(server.tls for server in pool.servers)
-    }
+    return {pool.name: client_context(pool.tls) for pool in config.pools if any(server.tls for server in pool.servers)}
 
 
 def _limit_body(body: RequestBody, most: int) -> None:

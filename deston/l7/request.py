@@ -18,7 +18,8 @@ from deston.l7.http1 import Field, Named
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+,;=._~%-]*)(?::[0-9]*)?")
+# RFC 3986 section 3.2.2, but for the comma: with it some WSGI servers join what came as two.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
 _UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
 _ASTERISK = b"*"
 

@@ -118,11 +118,11 @@ def _respond(response: Response, environ: Environ, start_response: StartResponse
             _close_after(start_response)
         start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response))
     except BaseException:
-        body.close()
+        response.close()
         raise
     if first and len(first) != response.length:
         return body
-    body.close()
+    response.close()
     return [first] if first else []
 
 
@@ -147,12 +147,13 @@ def _wsgi_fields(response: Response) -> list[tuple[str, str]]:
 class _Body:
     """A response's body as WSGI iterates over it."""
 
-    __slots__ = ("_client", "_first", "_response")
+    __slots__ = ("_client", "_first", "_is_whole", "_response")
 
     def __init__(self, response: Response, first: bytes, client: Any) -> None:
         self._response = response
         self._first = first
         self._client = client
+        self._is_whole = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -164,17 +165,29 @@ class _Body:
         except DestonError as error:
             raise self._cut(error) from error
         if not piece:
+            self._is_whole = True
             raise StopIteration
         return piece
 
     def _cut(self, error: DestonError) -> ClientCut:
-        """What cuts the client off, with a reset where the server lets us at the socket: an end would look whole."""
-        if self._client is not None:
-            reset_on_close(self._client)
+        """What cuts the client off."""
+        self._reset_client()
         return ClientCut(str(error))
 
+    def _reset_client(self) -> None:
+        """End the client's connection with a reset, where the server lets us at the socket: an end would look whole."""
+        if self._client is not None:
+            reset_on_close(self._client)
+            # Right here, because most of gunicorn's workers would first end the connection in good order.
+            self._client.close()
+
     def close(self) -> None:
-        """Called by the WSGI server, whether the body was iterated over to its end or not."""
+        """Called by the WSGI server, whether the body was iterated over to its end or not.
+
+        It was not where the client has left, or a drain is over: what the client got may not be taken for all.
+        """
+        if not self._is_whole:
+            self._reset_client()
         self._response.close()
 
 

@@ -1,0 +1,33 @@
+"""What several modules of these tests need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from deston.l7.cache import ConnectionCache
+from deston.net import hub as hubs
+from tests.unit.l7.builders import Sentences
+
+
+@pytest.fixture
+def cache() -> Iterator[ConnectionCache]:
+    """A connection cache of this test's own, which nobody sweeps afterwards."""
+    made = ConnectionCache()
+    yield made
+    hubs.sweeper().watched.discard(made)
+
+
+@pytest.fixture
+def said() -> Iterator[Sentences]:
+    """What ``deston.l7`` logs, whatever becomes of it otherwise."""
+    handler = Sentences()
+    logger = logging.getLogger("deston.l7")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
