@@ -41,8 +41,8 @@ def main() -> None:
 def check(file: str | None) -> None:
     """Check the configuration FILE and print all of its problems.
 
-    Without FILE, it is $DESTON_CONFIG, conf/deston.conf, deston.conf or /etc/deston/deston.conf. The exit status is 0 if
-    it is good, and 2 if it is not.
+    Without FILE, it is $DESTON_CONFIG, conf/deston.conf, deston.conf or /etc/deston/deston.conf. The exit status is 0
+    if it is good, and 2 if it is not.
     """
     click.echo(_summary(load(find_config(file))))
 
