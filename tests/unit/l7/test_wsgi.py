@@ -403,9 +403,9 @@ def test_stopping_what_never_started() -> None:
     Application().stop()
 
 
-def test_the_package_has_the_application(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_has_the_application(file: Path, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """``deston.l7:app`` is a plain function of the package, for servers that look into its dictionary."""
-    application.start(make_config())
+    application.start(load(str(file), Protocol.HTTP))
     monkeypatch.setattr(wsgi, "application", application)
     assert Server(vars(deston.l7)["app"]).status.startswith("503 ")
 
