@@ -40,7 +40,7 @@ def test_what_was_put_can_be_taken_once(cache: ConnectionCache, server: Server) 
 
 def test_the_last_one_is_taken_first(cache: ConnectionCache, server: Server) -> None:
     """The others may grow old and go, so that there are no more than are needed."""
-    first, second = put(cache, server), put(cache, server)
+    first, second = put(cache, server, seconds=0.5), put(cache, server)
     assert cache.take(server) is second
     assert cache.take(server) is first
 

@@ -110,6 +110,16 @@ def test_the_budget_forgets() -> None:
     assert taken(budget, 100.0 + 2 * BUDGET_WINDOW) == BUDGET_FLOOR
 
 
+def test_the_budget_remembers_over_the_half_of_its_window() -> None:
+    """Requests of some seconds ago still allow retries, as those of this moment do."""
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.request(100.0)
+    for _ in range(50):
+        budget.request(106.0)
+    assert taken(budget, 106.0) == 20
+
+
 @unhurried
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 2)), max_size=300))
 def test_retries_never_outgrow_their_share(events: list[tuple[bool, float]]) -> None:

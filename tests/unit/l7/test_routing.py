@@ -20,6 +20,8 @@ ROUTES = (
     make_route("host-v1", hosts=("a.example.com",), path="/v1"),
     make_route("wild", hosts=("*.example.com",)),
     make_route("wild-deep", hosts=("*.deep.example.com",)),
+    make_route("wild-long", hosts=("*.one.test",), path="/long"),
+    make_route("exact-short", hosts=("a.one.test",)),
     make_route("two", hosts=("one.test", "*.two.test"), path="/only"),
 )
 
@@ -55,6 +57,8 @@ def matched(host: str, path: str, routes: tuple[RouteConfig, ...] = ROUTES) -> s
         ("a.example.com", "/", "host"),
         ("a.example.com", "/v1/x", "host-v1"),
         ("a.example.com", "/static/", "host"),
+        ("a.one.test", "/long", "exact-short"),
+        ("b.one.test", "/long", "wild-long"),
         # The longest wildcard.
         ("b.example.com", "/v1", "wild"),
         ("c.b.example.com", "/", "wild"),
