@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -412,6 +413,14 @@ def test_the_budget_bounds_retries(bench: BenchMaker) -> None:
     assert outcomes.count(0) == one.failures[0] - BUDGET_FLOOR
 
 
+def test_the_budget_grows_with_the_requests(bench: BenchMaker) -> None:
+    """Each exchange counts as a request, of which a share may be tried again."""
+    one = bench(a=[[response(b"")] * 50])
+    for _ in range(50):
+        one.read()
+    assert sum(iter(lambda: one.budget.take(time.monotonic()), False)) == 10
+
+
 def test_a_body_is_sent_again_as_it_was(bench: BenchMaker) -> None:
     """A body that fits the memory goes whole to the next server, too."""
     body = make_body(b"one ", b"two", length=None)
@@ -705,7 +714,8 @@ def test_a_slow_client_does_not_use_up_the_servers_time(bench: BenchMaker) -> No
     stream = Deadlines([response(b"ok")])
     bench(changes={"server_timeout": 7.0}, a=[stream]).read(b"POST", make_body(*[b"x" * PIECE] * 2))
     first, all_sent = len(HEAD) + PIECE, len(HEAD) + 2 * PIECE
-    assert stream.given[:3] == [(0, 7.0), (first, 7.0), (all_sent, 7.0)]
+    for_the_head, for_the_body, when_idle = (all_sent, 7.0), (all_sent, 7.0), (all_sent, math.inf)
+    assert stream.given == [(0, 7.0), (first, 7.0), for_the_head, for_the_body, when_idle]
 
 
 def test_each_piece_of_a_response_has_its_time(bench: BenchMaker) -> None:
