@@ -41,8 +41,8 @@ class Runtime:
     def accounts(self) -> list[str]:
         """One line for each server that was used: what this process carried to it."""
         return [
-            f"{pool.name}/{server.name} {server.address}: {server.total} leases, {server.failures} failures, "
-            f"{server.latency * 1000:.1f} ms, {server.bytes_in} bytes in, {server.bytes_out} bytes out"
+            f"{pool.name}/{server.name} {server.address}: leases {server.total}, failures {server.failures}, "
+            f"latency {server.latency * 1000:.1f} ms, bytes in {server.bytes_in}, bytes out {server.bytes_out}"
             for pool in self.registry
             for server in pool.servers
             if server.total

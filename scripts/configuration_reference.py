@@ -50,7 +50,7 @@ The smallest file that works:
         [[app]]
             [[[servers]]]
             a = 127.0.0.1:3000
-            b = 127.0.0.1:3001, weight=2
+            b = 127.0.0.1:3001
 """
 
 RUST_FORM = """\

@@ -134,14 +134,19 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def stop(everything: list[Part]) -> None:
-    """End all parts, those in front first, and return only when none of their processes is left."""
+    """End all parts one after another, those in front first, and return only when none of their processes is left.
+
+    A balancer may so end what it has open before its servers go.
+    """
 
     def have_left() -> bool:
         return all(part.has_left() for part in everything)
 
+    deadline = time.monotonic() + STOP_SECONDS
     for part in reversed(everything):
         part.ask_to_end()
-    if wait_until(have_left, STOP_SECONDS):
+        wait_until(part.has_left, max(0.0, deadline - time.monotonic()))
+    if have_left():
         return
     for part in everything:
         part.kill()

@@ -22,7 +22,7 @@ START_SECONDS = 20.0
 
 # What to type in another terminal, and what it shows; {b} is the demo server that may be stopped.
 TO_TRY = (
-    ("for i in 1 2 3 4; do curl -s localhost:8080/; done", "L7 takes turns with requests: a, b, a, b"),
+    ("for i in 1 2 3 4; do curl -s localhost:8080/; done", "L7 takes turns: each request goes to the other server"),
     ("for i in 1 2 3 4; do curl -s localhost:8000/; done", "L4 does so with connections, and adds no header"),
     ("curl -s localhost:8080/through-l4/", "L7, then L4, then a server"),
     ("curl -s -d hello localhost:8080/", "a body goes through, and here comes back"),

@@ -22,6 +22,8 @@ _HTTP_LISTENER_KEYS = ("forwarded", "keepalive_timeout", "max_body_size", "trust
 _TCP_LISTENER_KEYS = ("client_timeout",)
 _HTTP_CHECK_KEYS = ("method", "path", "host", "expect_status", "expect_body")
 
+_HTTP_COMMAND = "gunicorn -c python:deston.l7.gunicorn_conf deston.l7:app"
+
 
 def check_consistency(values: Tree, given: Tree, report: Report) -> None:
     """Apply every rule to the values of a file; ``given`` is the tree without defaults."""
@@ -34,7 +36,7 @@ def require_listeners(config: Config, protocol: Protocol) -> None:
     if config.listeners_of(protocol):
         return
     if protocol is Protocol.TCP:
-        kind, command = "HTTP", f"DESTON_CONFIG={config.file} gunicorn deston.l7:app"
+        kind, command = "HTTP", f"DESTON_CONFIG={config.file} {_HTTP_COMMAND}"
     else:
         kind, command = "TCP", f"deston-l4 --config {config.file}"
     raise ConfigError([Problem(config.file, 0, "", f"its listeners are {kind}: run them with `{command}`")])

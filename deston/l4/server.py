@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import resource
+import time
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,8 @@ DESCRIPTOR_SHARE = 0.8
 DESCRIPTORS_PER_CONNECTION = 2
 # How long accepting pauses when it fails, as it does where descriptors have run out, in seconds.
 PAUSE = 0.1
+# A full listener says so this often at most, in seconds.
+SAY_FULL_EVERY = 60.0
 # What accept(2) tells of a connection that is broken already; the next one may be sound.
 OF_ONE_CONNECTION = frozenset(
     {
@@ -65,8 +68,10 @@ class Acceptor(StreamServer):
         self.max_accept = ACCEPTS_ALONE if alone else ACCEPTS_SHARED
         self.name = name
         self._paused = False
+        self._said_full = -SAY_FULL_EVERY
         self.slots = Slots(slots)
         super().__init__(listening, handle=handle, spawn=self.slots)
+        self.full = self._is_full  # type: ignore[method-assign]  # gevent puts the slots' own in its place, too.
 
     def do_read(self) -> tuple[RawSocket, Any] | None:  # type: ignore[override]
         """Accept one connection; None when there is none, or none can be had for now."""
@@ -82,6 +87,13 @@ class Acceptor(StreamServer):
         raw = RawSocket(self.socket.family, self.socket.type, self.socket.proto, fileno=descriptor)
         raw.setblocking(False)
         return raw, address
+
+    def _is_full(self) -> bool:
+        full = self.slots.full()
+        if full and time.monotonic() - self._said_full >= SAY_FULL_EVERY:
+            self._said_full = time.monotonic()
+            log.warning("%s: all %d connections that it may hold are open, clients wait", self.name, self.slots.size)
+        return full
 
     def _pause(self, error: OSError) -> None:
         if not self._paused:

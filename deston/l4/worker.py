@@ -96,7 +96,7 @@ class TcpWorker(Worker):  # type: ignore[misc]
             for acceptor in self.acceptors:
                 acceptor.slots.join(timeout=0.1)
         if self._open():
-            log.warning("the drain time is over: %d connections are cut", self._open())
+            log.warning("the drain time is over, connections cut: %d", self._open())
         for acceptor in self.acceptors:
             acceptor.slots.kill(timeout=1)
         self.runtime.monitor.stop()

@@ -146,7 +146,7 @@ def field_lines(fields: Iterable[Field]) -> bytes:
     """The lines of fields as they are sent; raises ``BadRequest`` for one that a server could take for several."""
     lines = [b"%b: %b\r\n" % field for field in fields]
     block = b"".join(lines)
-    if not block.count(b"\n") == block.count(b"\r") == len(lines) or b"\0" in block:
+    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
         raise BadRequest("a header field is malformed")
     return block
 

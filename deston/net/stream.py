@@ -160,7 +160,7 @@ class Stream:
         """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
         if now > self.deadline and self._waiter is not None:
             waiter, timeout = self._waiter
-            waiter.throw(timeout(f"nothing moved on {self!r} in time"))
+            waiter.throw(timeout(_TOO_LATE[timeout]))
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
@@ -226,6 +226,10 @@ def translated(error: OSError) -> StreamError:
     return kind(os.strerror(error.errno) if error.errno else str(error))
 
 
+_TOO_LATE: dict[type[StreamError], str] = {
+    ReadTimeout: "nothing was received in time",
+    WriteTimeout: "nothing could be sent in time",
+}
 _KINDS: dict[int, Callable[[str], StreamError]] = {
     errno.ETIMEDOUT: ReadTimeout,
     errno.ECONNRESET: StreamReset,

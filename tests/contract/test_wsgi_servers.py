@@ -519,10 +519,10 @@ def test_a_client_that_does_not_read_stops_its_server(gevent_site: Site) -> None
         wire.send(b"GET /large?%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % HUGE)
         wire.read_head()
         last = -1
-        while last != site.actor.sent:
+        while last != site.actor.sent:  # Until the kernel's buffers are full, which may be large.
             last = site.actor.sent
             time.sleep(0.3)
-        assert last - before < 32 * MEGABYTE
+        assert last - before < HUGE // 2
         assert site.ask("/plain").body == b"hello"
         received = len(wire._buffer)
         while piece := wire.socket.recv(MEGABYTE):

@@ -58,7 +58,7 @@ def test_the_layer_is_for_the_other_command(tmp_path: Path, command: str, layer:
     words, environment = argv_of(command, write_toml(tmp_path, bind, servers, "RoundRobin", layer))
     done = run(words, environment)
     assert done.status == 2
-    assert ("gunicorn deston.l7:app" if command == L4 else "deston-l4 --config") in done.err
+    assert ("deston.l7:app" if command == L4 else "deston-l4 --config") in done.err
 
 
 @pytest.mark.parametrize("command", BOTH)

@@ -25,7 +25,12 @@ def test_an_open_layer_is_for_both_commands(protocol: Protocol, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("layer", "wanted", "sentence"),
     [
-        ("L7", Protocol.TCP, "its listeners are HTTP: run them with `DESTON_CONFIG={file} gunicorn deston.l7:app`"),
+        (
+            "L7",
+            Protocol.TCP,
+            "its listeners are HTTP: run them with "
+            "`DESTON_CONFIG={file} gunicorn -c python:deston.l7.gunicorn_conf deston.l7:app`",
+        ),
         ("L4", Protocol.HTTP, "its listeners are TCP: run them with `deston-l4 --config {file}`"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_broken_file(file: Path) -> None:
 def test_a_file_without_tcp_listeners(file: Path) -> None:
     """A file for the other command is refused."""
     file.write_text(CONFIG.replace("protocol = tcp", "protocol = http"))
-    with pytest.raises(ConfigError, match="gunicorn deston.l7:app"):
+    with pytest.raises(ConfigError, match="deston.l7:app"):
         L4Application(str(file), None, None, "info")
 
 

@@ -119,7 +119,7 @@ def test_a_file_for_the_other_command() -> None:
     """A file that has HTTP listeners only says which command runs it."""
     result = run("--config", written(protocol="http"))
     assert result.exit_code == 2
-    assert "gunicorn deston.l7:app" in result.stderr
+    assert "deston.l7:app" in result.stderr
 
 
 def test_a_used_port() -> None:

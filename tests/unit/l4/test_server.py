@@ -159,8 +159,11 @@ def test_an_error_of_a_handler_ends_its_connection_only(capfd: pytest.CaptureFix
     assert "a fault of ours" in capfd.readouterr().err
 
 
-def test_full_slots_stop_accepting() -> None:
-    """While all slots are taken clients wait in the kernel's queue; each that comes free takes the next one."""
+def test_full_slots_stop_accepting(caplog: pytest.LogCaptureFixture) -> None:
+    """While all slots are taken clients wait in the kernel's queue; each that comes free takes the next one.
+
+    The listener says so, but not for every client.
+    """
     held = Held()
     with listening() as one, accepting(one, held, slots=2) as acceptor, contextlib.ExitStack() as stack:
         for _ in range(5):
@@ -171,6 +174,8 @@ def test_full_slots_stop_accepting() -> None:
         assert len(acceptor.slots) == 2
         held.go.set()
         wait_until(lambda: held.count == 5, "all connections", gevent.sleep)
+    said = "tcp: all 2 connections that it may hold are open, clients wait"
+    assert [record.getMessage() for record in caplog.records] == [said]
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.EHOSTUNREACH, errno.ENETDOWN])

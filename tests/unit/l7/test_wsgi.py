@@ -368,6 +368,25 @@ def test_it_is_built_once(file: Path, application: Application, monkeypatch: pyt
     assert len(loads) == 1
 
 
+def test_threads_share_an_application() -> None:
+    """Requests may come from any thread, each with a hub of its own; every answer is whole, every lease released."""
+    application, servers = make_application(*[[response(b"x" * 100, b"Connection: close")] for _ in range(400)])
+    bodies: list[bytes] = []
+
+    def ask_often() -> None:
+        for _ in range(50):
+            bodies.append(Server(application).read())
+
+    threads = [threading.Thread(target=ask_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bodies == [b"x" * 100] * 400
+    assert active(application) == 0
+    assert all(stream.closed for stream in servers.streams)
+
+
 def test_it_is_built_from_what_it_is_given(application: Application) -> None:
     """The worker's hook hands over the configuration that the arbiter has read."""
     application.start(make_config())

@@ -111,7 +111,7 @@ def test_a_deadline_ends_a_wait(begin: Wait, timeout: type[StreamError]) -> None
         stream = Stream(near)
         stream.expire_after(SOON)
         started = time.monotonic()
-        with pytest.raises(timeout, match=f"nothing moved on <Stream {near.fileno()}> in time"):
+        with pytest.raises(timeout, match="nothing (was received|could be sent) in time"):
             begin(stream)
         assert time.monotonic() - started >= SOON
         assert watchers_at_work(stream) == [False, False]
