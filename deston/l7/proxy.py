@@ -17,7 +17,15 @@ from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config
-from deston.errors import BadRequest, ClientGone, DestonError, LengthRequired, NoRoute, RequestTooLarge
+from deston.errors import (
+    BadRequest,
+    ClientGone,
+    DestonError,
+    LengthRequired,
+    NoRoute,
+    NoServerAvailable,
+    RequestTooLarge,
+)
 from deston.l7 import headers, http1
 from deston.l7.body import RequestBody
 from deston.l7.cache import connection_cache
@@ -53,6 +61,9 @@ class Proxy:
         """The response to a request: a server's, or ours where there is none to be had."""
         try:
             return self._forward(request)
+        except NoServerAvailable as error:
+            log.info("%s: a request was refused: %s", request.listener.name, error)
+            return refusal(error)
         except DestonError as error:
             log.debug("%s %s: %s", request.method, request.target, error)
             return refusal(error)

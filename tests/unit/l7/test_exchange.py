@@ -256,6 +256,18 @@ def test_a_body_that_nobody_reads_closes_the_connection(bench: BenchMaker) -> No
     one.assert_settled()
 
 
+@pytest.mark.parametrize("reads", [[response(b"ab")], [CHUNKED + b"2\r\nab\r\n0\r\n\r\n"], [UNTIL_CLOSE + b"ab"]])
+def test_a_body_that_nobody_begins_to_read_closes_the_connection(bench: BenchMaker, reads: list[bytes]) -> None:
+    """Nor is a connection fit for another exchange if all of its body was left unread."""
+    one = bench(a=[reads])
+    one.run().close()
+    assert one.servers.streams[0].closed
+    one.assert_settled()
+    one = bench(a=[[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello"]])
+    one.run().close()
+    assert one.servers.streams[0].closed
+
+
 def test_a_body_that_is_not_there_need_not_be_read(bench: BenchMaker) -> None:
     """The answer to HEAD is complete as it is: its connection is kept though nobody reads."""
     one = bench(a=[[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from deston import errors
 from deston.address import Address
-from deston.config.model import Config, Forwarded
+from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
 from deston.l7.body import PIECE
 from deston.l7.proxy import Proxy, refusal, tls_contexts
@@ -460,3 +461,14 @@ def test_a_certificate_that_cannot_be_read() -> None:
     config = make_config(make_pool_config(server, tls=make_tls_config(ca="/nowhere/ca.pem")))
     with pytest.raises(errors.StartError, match="ca.pem"):
         Proxy(make_registry(config), config)
+
+
+def test_a_pool_without_a_server_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator sees why clients get 503, as with TCP listeners."""
+    caplog.set_level(logging.INFO, "deston.l7")
+    config = make_config(make_pool_config(make_server_config(state=AdminState.MAINT)))
+    response = Proxy(make_registry(config), config).forward(make_request())
+    assert response.status == 503
+    assert [record.getMessage() for record in caplog.records] == [
+        "web: a request was refused: pool app has no server available"
+    ]
