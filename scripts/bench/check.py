@@ -13,9 +13,9 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable
 
 from scripts.bench.model import Case, Exchange
+from scripts.bench.servers import GET_SMALL
 
 SAMPLE = 20
 TIMEOUT_SECONDS = 10.0
@@ -69,6 +69,25 @@ def compare(status: int, got: bytes, expected: bytes) -> str:
     return ""
 
 
+def check_handshakes(port: int) -> str:
+    """Whether every handshake is a full one: a session that was offered again must not be resumed."""
+    context = ssl._create_unverified_context()
+    session = None
+    try:
+        for _ in range(2):
+            plain = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
+            with context.wrap_socket(plain, session=session) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                while client.recv(65536):
+                    pass  # Tickets come with the answer.
+                if client.session_reused:
+                    return "TLS sessions are resumed, so handshakes are not full ones"
+                session = client.session
+    except OSError as error:
+        return f"TLS: {type(error).__name__} {error}"
+    return ""
+
+
 def check_dns(port: int, times: int = SAMPLE) -> str:
     """Ask a few times for an address; returns what is wrong, or nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -104,14 +123,24 @@ def check_accepts(port: int) -> str:
     return ""
 
 
-def checker(case: Case, port: int) -> Callable[[], str]:
-    """The check that belongs to a case."""
-    if case.layer == "udp":
-        return lambda: check_dns(port)
-    exchange = case.exchange
-    if exchange is None:
-        return lambda: ""
-    scheme = "https" if case.layer == "tls" else "http"
+def check_layer(layer: str, port: int) -> str:
+    """Whether a port serves a layer at all: one small exchange, where what is behind it can have one."""
+    if layer == "udp":
+        return check_dns(port, times=1)
+    if layer == "bulk":
+        return check_accepts(port)
+    return check_exchange(port, GET_SMALL, scheme_of(layer), times=1)
+
+
+def check_case(case: Case, port: int) -> str:
+    """The sample of a case: what is wrong with it, or nothing."""
+    if case.exchange is None:
+        return check_dns(port) if case.layer == "udp" else check_layer(case.layer, port)
     # A megabyte each: fewer of them are sample enough.
-    times = SAMPLE if len(exchange.answer) < 1 << 20 else SAMPLE // 5
-    return lambda: check_exchange(port, exchange, scheme, times)
+    times = SAMPLE if len(case.exchange.answer) < 1 << 20 else SAMPLE // 5
+    trouble = check_exchange(port, case.exchange, scheme_of(case.layer), times)
+    return trouble or (check_handshakes(port) if case.layer == "tls" else "")
+
+
+def scheme_of(layer: str) -> str:
+    return "https" if layer == "tls" else "http"

@@ -58,9 +58,10 @@ class Peer:
         return find_program(self.program)
 
 
-GUNICORN = ("-c", "python:deston.l7.gunicorn_conf", "--workers", "1", "--log-level", "error")
+GUNICORN = ("--workers", "1", "--log-level", "error", "deston.l7:app")
+PLAIN = ("-c", "python:deston.l7.gunicorn_conf")
 L7_ENVIRONMENT = {"DESTON_CONFIG": "@here@/deston-l7.conf"}
-TLS = ("--certfile", "@folder@/certificate.pem", "--keyfile", "@folder@/key.pem")
+TLS = ("-c", "@here@/deston_tls_conf.py", "--certfile", "@folder@/certificate.pem", "--keyfile", "@folder@/key.pem")
 STREAM_MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 STREAM_MODULE = next((one for one in STREAM_MODULES if Path(one).exists()), STREAM_MODULES[0])
 
@@ -86,8 +87,8 @@ PEERS = {
             "Deston itself: make venv",
             ("--version",),
             tuple(
-                Form((layer,), ("deston-l7.conf",), (*GUNICORN, *options, "deston.l7:app"), L7_ENVIRONMENT)
-                for layer, options in (("l7", ()), ("tls", TLS), ("many", ()))
+                Form((layer,), ("deston-l7.conf", "deston_tls_conf.py"), (*options, *GUNICORN), L7_ENVIRONMENT)
+                for layer, options in (("l7", PLAIN), ("tls", TLS), ("many", PLAIN))
             ),
         ),
         Peer(

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.bench import picks, results, table
-from scripts.bench.check import checker
+from scripts.bench.check import check_case
 from scripts.bench.measure import measure
 from scripts.bench.model import DIRECT, PICKS, BenchError, Case, Run
 from scripts.bench.peers import PEERS, Peer, version_of
 from scripts.bench.results import Results
 from scripts.bench.servers import DIRECT_PORTS, KINDS
 from scripts.bench.stand import Stand
-from scripts.bench.tools import missing, raise_descriptor_limit
+from scripts.bench.tools import BENCH_BIN, missing, raise_descriptor_limit
 from scripts.bench.workloads import select
+from scripts.processes import ROOT
 
 OURS = ("deston-l4", "deston-l7")
 FULL, QUICK = (3, 4), (2, 2)
@@ -136,7 +138,7 @@ def check(case: Case, target: str, stand: Stand) -> str:
     """What is wrong with the answers of a target, or nothing."""
     if case.unit is PICKS:
         return ""
-    return stand.broken.get((target, case.layer)) or checker(case, stand.port(target, case.layer))()
+    return stand.broken.get((target, case.layer)) or check_case(case, stand.port(target, case.layer))
 
 
 def spread_troubles(case: Case, runs: list[Run], troubles: dict[str, str]) -> list[Run]:
@@ -161,6 +163,20 @@ def run_plan(plan: Plan, outcome: Results) -> None:
             outcome.runs.extend(run_case(case, targets, plan, stand))
 
 
+def draw(path: Path) -> list[str]:
+    """Draw pictures of a result where matplotlib is there to do it; returns their names."""
+    python = BENCH_BIN / "python"
+    if not python.exists():
+        print("No pictures: matplotlib is in the environment that make bench-deps makes.")
+        return []
+    command = [str(python), "-m", "scripts.bench.plots", str(path.resolve()), str(table.DOCS.with_suffix(""))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"No pictures: {' '.join(done.stderr.split())[-200:]}")
+        return []
+    return done.stdout.split()
+
+
 def main(words: list[str]) -> None:
     options = parse_arguments(words)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -179,7 +195,7 @@ def main(words: list[str]) -> None:
     print("\n" + table.render(outcome))
     print(f"Every round is in {path}.")
     if options.docs:
-        table.write_docs(outcome)
+        table.write_docs(outcome, draw(path))
 
 
 if __name__ == "__main__":

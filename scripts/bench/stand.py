@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from scripts.bench.check import check_accepts, check_dns
+from scripts.bench.check import check_layer
 from scripts.bench.model import DIRECT, BenchError
 from scripts.bench.peers import STREAM_MODULE, Form, Peer, fill
 from scripts.bench.servers import DIRECT_PORTS, KINDS, PORTS, ServerKind, template_values, write_files, write_templates
@@ -91,7 +91,7 @@ class Stand:
         """Stop the process that serves a layer of a peer, and start it again."""
         part = self._balancers[peer, layer]
         stop([part])
-        self._run(part, layer)
+        self._run(part, {layer: self.port(peer, layer)})
 
     def configurations(self) -> dict[str, str]:
         """The files that servers and balancers were started with, by their place in the stand."""
@@ -99,7 +99,9 @@ class Stand:
         for part in [*self._servers.values(), *self._balancers.values()]:
             assert part.log is not None
             here = part.log.parent
-            for file in (one for pattern in ("*.conf", "*.cfg", "*.y*ml", "*.json") for one in here.glob(pattern)):
+            for file in (
+                one for pattern in ("*.conf", "*.cfg", "*.y*ml", "*.json", "*.py") for one in here.glob(pattern)
+            ):
                 text = file.read_text(encoding="utf-8").replace(str(self.folder), "")
                 found[f"{here.name}/{file.name}"] = text
         return found
@@ -113,7 +115,7 @@ class Stand:
         for peer, layers in self._pairs.values():
             for form in peer.forms:
                 if layers & set(form.layers):
-                    self._start_form(peer, form, values)
+                    self._start_form(peer, form, layers, values)
 
     def _start_servers(self, kind: ServerKind, values: Mapping[str, str]) -> None:
         here = self.folder / kind.name
@@ -122,9 +124,10 @@ class Stand:
         words = [fill(word, values) for word in kind.command]
         part = Part(kind.name, self._ports[kind.port], [find_program(kind.program), *words], log=here / "log")
         self._servers[kind.name] = part
-        self._run(part, "udp" if "udp" in kind.layers else "")
+        layer = next(one for one in DIRECT_PORTS if one in kind.layers)
+        self._run(part, {layer: self._ports[kind.port]})
 
-    def _start_form(self, peer: Peer, form: Form, values: Mapping[str, str]) -> None:
+    def _start_form(self, peer: Peer, form: Form, wanted: set[str], values: Mapping[str, str]) -> None:
         here = self.folder / f"{peer.name}-{form.layers[0]}"
         ports = free_ports(form.layers)
         values = {**values, **{layer: str(port) for layer, port in ports.items()}, "here": str(here)}
@@ -140,20 +143,20 @@ class Stand:
             self._balancers[peer.name, layer] = part
             self._peer_ports[peer.name, layer] = port
         try:
-            self._run(part, "")
+            self._run(part, {layer: ports[layer] for layer in wanted & set(form.layers)})
         except BenchError as error:
             self.broken.update(dict.fromkeys(((peer.name, layer) for layer in form.layers), str(error)))
 
-    def _run(self, part: Part, layer: str) -> None:
-        """Start a process, and wait until it serves."""
+    def _run(self, part: Part, ports: Mapping[str, int]) -> None:
+        """Start a process, and wait until it serves each of its layers."""
         part.start()
-        check = check_dns if layer == "udp" else check_accepts
-        if wait_until(partial(self._has_started, part, check), START_SECONDS) and part.is_running:
+        if wait_until(partial(_has_started, part, ports), START_SECONDS) and part.is_running:
             return
         assert part.log is not None
         said = " | ".join(part.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
         raise BenchError(f"{part.name} does not serve: {part.command_line}: {said}")
 
-    def _has_started(self, part: Part, check: object) -> bool:
-        assert callable(check)
-        return not part.is_running or not check(part.port)
+
+def _has_started(part: Part, ports: Mapping[str, int]) -> bool:
+    """Whether a process serves; or has ended, so that nobody need wait for it."""
+    return not part.is_running or not any(check_layer(layer, port) for layer, port in ports.items())

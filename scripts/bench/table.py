@@ -19,6 +19,7 @@ from scripts.processes import ROOT
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN = "<!-- Written by `make bench DOCS=1`: from here -->"
 END = "<!-- to here -->"
+PICTURES = {"l4": "L4 in bars", "l7": "L7 in bars", "growth": "Rates by connections"}
 NOTHING = "–"
 HEAD = ("p50 ms", "p99 ms", "bottleneck", "Deston / it")
 
@@ -136,7 +137,7 @@ def render(results: Results) -> str:
 
 
 def _left_out(results: Results) -> list[str]:
-    return [f"Left out: {name} ({why})." for name, why in results.left_out.items()]
+    return [f"Left out: {name}, {why}." for name, why in results.left_out.items()]
 
 
 def insert(page: str, text: str) -> str:
@@ -148,8 +149,8 @@ def insert(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
-def write_docs(results: Results, path: Path = DOCS, images: list[str] | None = None) -> None:
-    """Write the tables into the page."""
-    pictures = "\n\n".join(f"![{name}](benchmarks/{name}.png)" for name in images or [])
-    text = "\n\n".join(part for part in (render(results), pictures) if part)
+def write_docs(results: Results, pictures: list[str], path: Path = DOCS) -> None:
+    """Write the tables into the page, and the pictures of that names."""
+    images = [f"![{PICTURES[name]}](benchmarks/{name}.png)" for name in pictures]
+    text = "\n\n".join([render(results), *images])
     path.write_text(insert(path.read_text(encoding="utf-8"), text), encoding="utf-8")
