@@ -16,7 +16,7 @@ from types import TracebackType
 
 from scripts.bench.check import check_layer
 from scripts.bench.model import DIRECT, BenchError
-from scripts.bench.peers import STREAM_MODULE, Form, Peer, fill
+from scripts.bench.peers import STREAM_MODULE, TEMPLATES, Form, Peer, fill
 from scripts.bench.servers import DIRECT_PORTS, KINDS, PORTS, ServerKind, template_values, write_files, write_templates
 from scripts.bench.tools import find_program
 from scripts.processes import Part, stop, wait_until
@@ -99,11 +99,8 @@ class Stand:
         for part in [*self._servers.values(), *self._balancers.values()]:
             assert part.log is not None
             here = part.log.parent
-            for file in (
-                one for pattern in ("*.conf", "*.cfg", "*.y*ml", "*.json", "*.py") for one in here.glob(pattern)
-            ):
-                text = file.read_text(encoding="utf-8").replace(str(self.folder), "")
-                found[f"{here.name}/{file.name}"] = text
+            for file in sorted(one for one in here.iterdir() if (TEMPLATES / one.name).exists()):
+                found[f"{here.name}/{file.name}"] = file.read_text(encoding="utf-8").replace(str(self.folder), "")
         return found
 
     def _start(self) -> None:
