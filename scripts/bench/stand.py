@@ -51,6 +51,7 @@ class Stand:
         self._servers: dict[str, Part] = {}
         self._balancers: dict[tuple[str, str], Part] = {}
         self._ports = free_ports(PORTS)
+        self._values = template_values(self.folder, self._ports, needs_many="many" in layers)
         self._peer_ports: dict[tuple[str, str], int] = {}
         #: Why a balancer could not be started, by peer and layer; the others are measured without it.
         self.broken: dict[tuple[str, str], str] = {}
@@ -100,12 +101,19 @@ class Stand:
             assert part.log is not None
             here = part.log.parent
             for file in sorted(one for one in here.iterdir() if (TEMPLATES / one.name).exists()):
-                found[f"{here.name}/{file.name}"] = file.read_text(encoding="utf-8").replace(str(self.folder), "")
+                found[f"{here.name}/{file.name}"] = self._shorten(file.read_text(encoding="utf-8"))
         return found
+
+    def _shorten(self, text: str) -> str:
+        """Put the names of places where 500 servers stand, or our folder, which nobody needs to read."""
+        long = {name: value for name, value in self._values.items() if name.startswith("many_") and value}
+        for name, value in {**long, "folder": str(self.folder)}.items():
+            text = text.replace(value, f"@{name}@")
+        return text
 
     def _start(self) -> None:
         write_files(self.folder)
-        values = template_values(self.folder, self._ports, needs_many="many" in self._layers)
+        values = self._values
         for kind in KINDS:
             if kind.layers & self._layers:
                 self._start_servers(kind, values)
