@@ -24,7 +24,8 @@ def measure(case: Case, peer: str, number: int, seconds: int, stand: Stand) -> R
     """Measure once; the run says what came out, or what went wrong."""
     run = Run(case.key, peer, number)
     if case.unit is PICKS:
-        run.value = picks.time_picks(picks.create_pool(peer, stand.folder), seconds / 4)
+        pool = picks.create_pool(peer, stand.folder)
+        run.value = picks.time_picks(pool, seconds / 4, are_new=peer == picks.FIRST)
     elif case.unit is KIBIBYTES:
         measure_memory(case, peer, stand, run)
     else:
