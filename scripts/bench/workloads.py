@@ -68,7 +68,7 @@ def idle_case(layer: str) -> Case:
     """Workload 11 for a layer."""
     title = f"Memory of {IDLE:,} idle {layer.upper()} connections"
     return Case(
-        11, f"{layer}-idle", title, layer, KIBIBYTES, exchange=GET_SMALL, connections=IDLE, is_quick=True
+        11, f"{layer}-idle", title, layer, KIBIBYTES, exchange=GET_SMALL, connections=IDLE
     )  # fmt: skip
 
 
