@@ -46,6 +46,7 @@ def measure_rate(case: Case, peer: str, seconds: int, stand: Stand, run: Run) ->
     assert case.load is not None
     roots = {"balancer": stand.balancer_pids(peer, case.layer), "servers": stand.server_pids(case.layer)}
     command = case.load.command(stand.port(peer, case.layer), seconds, str(stand.folder))
+    stand.settle(case.layer)
     before, busy, begin = read_stats(), busy_seconds(), time.monotonic()
     finished = run_tool(command, seconds + EXTRA_SECONDS)
     elapsed, busy, after = time.monotonic() - begin, busy_seconds() - busy, read_stats()

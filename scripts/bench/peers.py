@@ -8,7 +8,6 @@ Invariant: each has one worker or one core, no access log, no check of its serve
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,13 +147,6 @@ NOT_YET = {
     "udp": {"deston-l4": "no UDP in this version"},
     **{layer: {"deston-l7, own worker": "not in this version"} for layer in ("l7", "tls", "many")},
 }
-
-
-def version_of(peer: Peer) -> str:
-    """What a program says of its version: the first line with a number in it."""
-    done = subprocess.run([peer.find(), *peer.version], capture_output=True, text=True, timeout=30, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
-    return next((" ".join(line.split()) for line in lines if any(char.isdigit() for char in line)), "unknown")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

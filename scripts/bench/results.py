@@ -12,13 +12,13 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scripts.bench.model import BenchError, Run
-from scripts.bench.tools import find_program
+from scripts.bench.tools import find_program, say_version
 from scripts.processes import ROOT
 
 FOLDER = ROOT / "bench" / "results"
@@ -68,8 +68,10 @@ def today() -> str:
 
 def commit() -> str:
     """The commit that is checked out, with a plus where files differ from it; nothing outside of git."""
+    if not find_program("git"):
+        return ""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
-    return _first_line(command) if find_program("git") else ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def machine() -> dict[str, Any]:
@@ -87,12 +89,7 @@ def machine() -> dict[str, Any]:
 
 def tool_versions(names: Iterable[str]) -> dict[str, str]:
     """What tools and servers say of their versions."""
-    return {name: _first_line([find_program(name), VERSIONS[name]]) for name in names if find_program(name)}
-
-
-def describe(values: Mapping[str, Any]) -> str:
-    """Values on one line."""
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return {name: say_version(name, VERSIONS[name]) for name in names if find_program(name)}
 
 
 def _read(path: Path) -> str:
@@ -109,10 +106,3 @@ def _field(path: Path, name: str) -> str:
         if key.strip() == name:
             return value.strip()
     return "unknown"
-
-
-def _first_line(command: list[str]) -> str:
-    """The first line with a number in it that a program prints, whatever its status."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
-    return next((" ".join(line.split()) for line in lines if any(char.isdigit() for char in line)), "unknown")

@@ -20,11 +20,11 @@ from scripts.bench import picks, results, table
 from scripts.bench.check import check_case
 from scripts.bench.measure import measure
 from scripts.bench.model import DIRECT, PICKS, BenchError, Case, Run
-from scripts.bench.peers import PEERS, Peer, version_of
+from scripts.bench.peers import PEERS, Peer
 from scripts.bench.results import Results
 from scripts.bench.servers import DIRECT_PORTS, KINDS
 from scripts.bench.stand import Stand
-from scripts.bench.tools import BENCH_BIN, missing, raise_descriptor_limit
+from scripts.bench.tools import BENCH_BIN, missing, raise_descriptor_limit, say_version
 from scripts.bench.workloads import select
 from scripts.processes import ROOT
 
@@ -140,6 +140,7 @@ def check(case: Case, target: str, stand: Stand) -> str:
     """What is wrong with the answers of a target, or nothing."""
     if case.unit is PICKS:
         return ""
+    stand.settle(case.layer)
     return stand.broken.get((target, case.layer)) or check_case(case, stand.port(target, case.layer))
 
 
@@ -189,7 +190,8 @@ def main(words: list[str]) -> None:
     for name, why in left_out.items():
         print(f"Left out: {name}, {why}")
     settings = {"rounds": plan.rounds, "seconds": plan.seconds, "descriptors": raise_descriptor_limit()}
-    versions = {name: version_of(PEERS[name]) for name in plan.pairs()} | results.tool_versions(results.VERSIONS)
+    versions = {name: say_version(PEERS[name].program, *PEERS[name].version) for name in plan.pairs()}
+    versions |= results.tool_versions(results.VERSIONS)
     outcome = Results(results.today(), results.commit(), results.machine(), settings, versions, left_out)
     run_plan(plan, outcome)
     path = Path(options.output) if options.output else results.FOLDER / f"{outcome.date}.json"

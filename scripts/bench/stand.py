@@ -19,7 +19,7 @@ from scripts.bench.model import DIRECT, BenchError
 from scripts.bench.peers import STREAM_MODULE, TEMPLATES, Form, Peer, fill
 from scripts.bench.servers import DIRECT_PORTS, KINDS, PORTS, ServerKind, template_values, write_files, write_templates
 from scripts.bench.tools import find_program
-from scripts.processes import Part, stop, wait_until
+from scripts.processes import Part, is_free, stop, wait_until
 
 START_SECONDS = 20.0
 LOG_LINES = 5
@@ -87,6 +87,11 @@ class Stand:
     def server_pids(self, layer: str) -> list[int]:
         """The processes that serve what lies behind a layer."""
         return [self._servers[kind.name].pid for kind in KINDS if layer in kind.layers]
+
+    def settle(self, layer: str) -> None:
+        """Wait until the servers are ready again: iperf3 closes its port after each test, and opens it anew."""
+        if layer == "bulk" and not wait_until(lambda: not is_free(self._ports["server_bulk"]), START_SECONDS):
+            raise BenchError("iperf3 does not open its port again")
 
     def restart(self, peer: str, layer: str) -> None:
         """Stop the process that serves a layer of a peer, and start it again."""

@@ -32,7 +32,7 @@ def number(value: float | None) -> str:
 
 
 def milliseconds(microseconds: float | None) -> str:
-    return NOTHING if microseconds is None else f"{microseconds / 1000:.3g}"
+    return NOTHING if microseconds is None else number(microseconds / 1000)
 
 
 def one_line(case: Case, run: Run) -> str:

@@ -72,6 +72,14 @@ def run_tool(command: list[str], limit: float) -> Finished:
     return Finished(output, time.monotonic() - begin, _children_cpu() - before, error)
 
 
+def say_version(name: str, *options: str) -> str:
+    """What a program says of its version: the first line with a number in it, without where the program is."""
+    path = find_program(name)
+    done = subprocess.run([path, *options], capture_output=True, text=True, timeout=30, check=False)
+    lines = (done.stdout + done.stderr).replace(path, name).splitlines()
+    return next((" ".join(line.split()) for line in lines if any(char.isdigit() for char in line)), "unknown")
+
+
 def _children_cpu() -> float:
     """The CPU seconds of the programs that have ended; servers and balancers are still there."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

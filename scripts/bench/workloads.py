@@ -57,7 +57,7 @@ def growth_cases(layer: str) -> list[Case]:
     """Workload 13 for a layer; 64 connections are workload 1 or 6 again, in the company of the others."""
     return [
         http_case(
-            13, f"{layer}-growth-{count}", f"{layer.upper()}, {count} connections", layer,
+            13, f"{layer}-growth-{count}", f"{layer.upper()}, {count:,} connection{'s' if count > 1 else ''}", layer,
             connections=count, peers=GROWTH_PEERS,
         )
         for count in GROWTH
