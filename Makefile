@@ -14,12 +14,22 @@ DESTDIR ?=
 HOST ?=
 DRY_RUN ?=
 
+QUICK ?=
+WORKLOADS ?=
+PEERS ?=
+ROUNDS ?=
+SECONDS ?=
+DOCS ?=
+
 INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)'
 
-.PHONY: help run test check lint type fmt docs venv bench install uninstall deploy reload status clean
+BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+    $(if $(SECONDS),--seconds $(SECONDS)) --workloads '$(WORKLOADS)' --peers '$(PEERS)'
+
+.PHONY: help run test check lint type fmt docs venv bench bench-deps install uninstall deploy reload status clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed ## two demo servers, L4 on :8000 and L7 on :8080, until Ctrl-C
 	@exec $(BIN)/python -m scripts.run
@@ -46,8 +56,11 @@ docs: $(VENV)/.installed ## write the configuration reference from its schema
 
 venv: $(VENV)/.installed-dev ## the virtual environment, with all that tests need
 
-bench: $(VENV)/.installed ## a quick comparison with nginx, on this machine
-	@exec $(BIN)/python -m scripts.bench.quick
+bench: $(VENV)/.installed ## Deston beside other balancers: QUICK=1 WORKLOADS=1,6 PEERS=nginx DOCS=1
+	@exec $(BIN)/python -m scripts.bench.run $(BENCH_OPTIONS)
+
+bench-deps: ## what make bench compares with: Debian's packages, and .bench-venv
+	@scripts/bench/deps '$(PYTHON)' .bench-venv
 
 install: ## put Deston in PREFIX, with its configuration and systemd units
 	@$(INSTALL_SETTINGS) DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' scripts/install

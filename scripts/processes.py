@@ -34,14 +34,14 @@ POLL_SECONDS = 0.1
 class Part:
     """A process: what runs it, the port of 127.0.0.1 that it has to open, and whether its end is the end of all.
 
-    ``environment`` is added to the script's own. What a quiet process says is thrown away.
+    ``environment`` is added to the script's own. With a ``log`` the process is quiet: what it says goes there.
     """
 
     name: str
     port: int
     command: Sequence[str]
     is_vital: bool = True
-    is_quiet: bool = False
+    log: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
@@ -60,15 +60,17 @@ class Part:
 
     def start(self) -> None:
         """Start it as the leader of a process group, so that Ctrl-C reaches it only through us."""
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.DEVNULL if self.is_quiet else subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with contextlib.ExitStack() as files:
+            log = files.enter_context(self.log.open("a", encoding="utf-8")) if self.log else None
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdout=log or subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         if self.process.stdout is not None:
             threading.Thread(target=show, args=(self.name, self.process.stdout), daemon=True).start()
 

@@ -74,6 +74,7 @@ class Site:
 
     adapter: Adapter
     address: Address
+    local: Address  # Where gunicorn with our settings listens, too.
     actor: Actor
     running: Running
 
@@ -112,11 +113,14 @@ def start(adapter: Adapter, processes: Processes, actor: Actor, dead: Address, f
         "app": pool({"a": actor.address}, server_timeout="30s"),
         "hasty": pool({"a": actor.address}, server_timeout="300ms"),
         "dead": pool({"a": dead}),
+        "local": pool({"a": actor.address}, host_header="local.test"),
         "maint": pool({"a": f"{actor.address}, state=maint", "b": f"{dead}, weight=0"}),
     }
-    routes: Tree = {name: {"host": f"{name}.test", "pool": name} for name in pools if name != "app"}
+    routes: Tree = {name: {"host": f"{name}.test", "pool": name} for name in ("hasty", "dead", "maint")}
     listener = http(trusted_proxies=f"{TRUSTED}/32", max_body_size="1g")
-    file = write_config(folder, {"web": listener}, pools=pools, routes=routes)
+    local = folder / "web.sock"
+    listeners = {"web": listener, "local": http("local", f"unix:{local}")}
+    file = write_config(folder, listeners, pools=pools, routes=routes)
     empty = folder / "empty.conf.py"
     empty.touch()
     words = [*adapter.words]
@@ -127,7 +131,7 @@ def start(adapter: Adapter, processes: Processes, actor: Actor, dead: Address, f
     environment = {"GUNICORN_CMD_ARGS": "", "DESTON_CONFIG": str(file)}
     running = processes.add(Running(adapter.name, words, environment, signal.SIGINT))
     said = running.wait_for(r"(?:Listening at: http://|listens on )(\S+)")[1]
-    return Site(adapter, parse_address(said), actor, running)
+    return Site(adapter, parse_address(said.partition(",")[0]), Address(path=str(local)), actor, running)
 
 
 # --- requests and responses
@@ -275,6 +279,20 @@ def test_what_a_trusted_proxy_says(site: Site) -> None:
     assert got.values(b"x-forwarded-for") == [b"203.0.113.9, " + TRUSTED.encode()]
     assert got.values(b"x-forwarded-proto") == [b"https"]
     assert got.values(b"x-forwarded-host") == [b"b.test"]
+
+
+def test_a_unix_socket(gevent_site: Site) -> None:
+    """Its listener is found by its path, whatever the Host says, and nobody is trusted who comes through it."""
+    site = gevent_site
+    with connect(site.local) as wire:
+        said = b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.9\r\nSCRIPT_NAME: /x\r\nConnection: close\r\n"
+        wire.send(b"GET /plain HTTP/1.1\r\nHost: a.test:%d\r\n%b\r\n" % (site.address.port, said))
+        assert wire.read_all().endswith(b"hello")
+    got = site.actor.last()
+    assert got.line == b"GET /plain HTTP/1.1"
+    assert got.values(b"host") == [b"local.test"]
+    assert got.values(b"x-forwarded-proto") == [b"http"]
+    assert got.values(b"x-forwarded-for") == []
 
 
 # --- trouble

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-TARGETS = {"help", "run", "test", "check", "lint", "type", "fmt", "clean", "docs", "venv", "bench"}
+TARGETS = {"help", "run", "test", "check", "lint", "type", "fmt", "clean", "docs", "venv", "bench", "bench-deps"}
 TARGETS |= {"install", "uninstall", "deploy", "reload", "status"}
 
 
