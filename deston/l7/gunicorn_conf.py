@@ -74,8 +74,11 @@ graceful_timeout = int(_config.global_.drain_timeout) + _GRACE_BEYOND_DRAIN
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Nobody's word about the scheme or the client is taken here; ``trusted_proxies`` says whose is, in the application.
+# Nobody's word about the scheme or the path is taken here, not even through a unix socket, where gunicorn trusts all;
+# ``trusted_proxies`` says whose word about the client is, in the application.
 forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
 control_socket_disable = True
 proc_name = "deston-l7"
