@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from scripts.bench import picks, results, table
+from scripts.bench import picks, publish, results, table
 from scripts.bench.check import check_case
 from scripts.bench.measure import measure
 from scripts.bench.model import DIRECT, PICKS, BenchError, Case, Run
@@ -24,9 +22,8 @@ from scripts.bench.peers import PEERS, Peer
 from scripts.bench.results import Results
 from scripts.bench.servers import DIRECT_PORTS, KINDS
 from scripts.bench.stand import Stand
-from scripts.bench.tools import BENCH_BIN, missing, raise_descriptor_limit, say_version
+from scripts.bench.tools import missing, raise_descriptor_limit, say_version
 from scripts.bench.workloads import select
-from scripts.processes import ROOT
 
 OURS = ("deston-l4", "deston-l7")
 FULL, QUICK = (3, 4), (2, 2)
@@ -166,20 +163,6 @@ def run_plan(plan: Plan, outcome: Results) -> None:
             outcome.runs.extend(run_case(case, targets, plan, stand))
 
 
-def draw(path: Path) -> list[str]:
-    """Draw pictures of a result where matplotlib is there to do it; returns their names."""
-    python = BENCH_BIN / "python"
-    if not python.exists():
-        print("No pictures: matplotlib is in the environment that make bench-deps makes.")
-        return []
-    command = [str(python), "-m", "scripts.bench.plots", str(path.resolve()), str(table.DOCS.with_suffix(""))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"No pictures: {' '.join(done.stderr.split())[-200:]}")
-        return []
-    return done.stdout.split()
-
-
 def main(words: list[str]) -> None:
     options = parse_arguments(words)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -194,12 +177,10 @@ def main(words: list[str]) -> None:
     versions |= results.tool_versions(results.VERSIONS)
     outcome = Results(results.today(), results.commit(), results.machine(), settings, versions, left_out)
     run_plan(plan, outcome)
-    path = Path(options.output) if options.output else results.FOLDER / f"{outcome.date}.json"
-    outcome.save(path)
-    print("\n" + table.render(outcome))
-    print(f"Every round is in {path}.")
+    path = publish.save(outcome, options.output)
+    print(f"\n{table.render(outcome)}\n\nEvery round is in {path}.")
     if options.docs:
-        table.write_docs(outcome, draw(path))
+        publish.write_docs(outcome, path)
 
 
 if __name__ == "__main__":

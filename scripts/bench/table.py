@@ -7,19 +7,15 @@ Invariant: a target that failed shows why, and nothing that could be taken for a
 
 from __future__ import annotations
 
-from pathlib import Path
+import statistics
 
+from scripts.bench.cpu import OTHERS
 from scripts.bench.figures import Line, Spread, lines_of, ours, ratio
-from scripts.bench.model import DIRECT, KIBIBYTES, PICKS, BenchError, Case, Run
+from scripts.bench.model import DIRECT, PICKS, Case, Run
 from scripts.bench.peers import NOT_YET, PEERS
 from scripts.bench.results import Results
 from scripts.bench.workloads import CASES
-from scripts.processes import ROOT
 
-DOCS = ROOT / "docs" / "benchmarks.md"
-BEGIN = "<!-- Written by `make bench DOCS=1`: from here -->"
-END = "<!-- to here -->"
-PICTURES = {"l4": "L4 in bars", "l7": "L7 in bars", "growth": "Rates by connections"}
 NOTHING = "–"
 HEAD = ("p50 ms", "p99 ms", "bottleneck", "Deston / it")
 
@@ -52,9 +48,9 @@ def as_ratio(figure: Spread | None) -> str:
 
 def markdown(rows: list[list[str]]) -> str:
     """A table; the first row is its head, and all columns but the first stand to the right."""
-    head, *rest = rows
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rest])
+    first, *rest = rows
+    rule = ["---", *["---:"] * (len(first) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [first, rule, *rest])
 
 
 def case_table(case: Case, runs: list[Run]) -> str:
@@ -106,7 +102,8 @@ def _summary_row(case: Case, runs: list[Run], shown: list[str]) -> list[str]:
     own = lines.get(ours(case.layer))
     ratios = [as_ratio(ratio(own, lines.get(name))) for name in shown]
     unit = case.unit.name + ("" if case.unit.is_better_high else ", less is better")
-    return [f"({case.workload}) {case.title}", unit, _value(lines.get(DIRECT)), _value(own), *ratios]
+    mine = _value(own) if own or case.layer not in NOT_YET else "not yet"
+    return [f"({case.workload}) {case.title}", unit, _value(lines.get(DIRECT)), mine, *ratios]
 
 
 def _value(line: Line | None) -> str:
@@ -115,42 +112,28 @@ def _value(line: Line | None) -> str:
     return number(line.value.median) if line.value else "failed"
 
 
+def head(results: Results) -> str:
+    """Where and how a result was measured."""
+    machine, settings = results.machine, results.settings
+    shares = [run.cores[OTHERS] for run in results.runs if OTHERS in run.cores]
+    others = f" Other work used {statistics.mean(shares):.2f} of a core meanwhile." if shares else ""
+    return (
+        f"Run of {results.date}, commit {results.commit or 'unknown'}: {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['memory']}, Linux {machine['kernel']}, Python {machine['python']}; "
+        f"{settings['rounds']} rounds of {settings['seconds']} s.{others}"
+    )
+
+
 def render(results: Results) -> str:
     """Everything: the summary, then a table for each case."""
-    machine = results.machine
-    head = (
-        f"Run of {results.date}, commit {results.commit or 'unknown'}: "
-        f"{machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}, Linux {machine['kernel']}, Python {machine['python']}; "
-        f"{results.settings['rounds']} rounds of {results.settings['seconds']} s."
-    )
-    parts = [head, *_left_out(results), summary(results)]
+    parts = [head(results), *_left_out(results), summary(results)]
     for case in measured_cases(results):
-        half = " Half the seconds." if case.has_half_time else ""
-        note = " Less is better." if case.unit in (KIBIBYTES, PICKS) else ""
-        parts += [
-            f"### {case.workload}. {case.title}{('.' + half + note) if half or note else ''}",
-            case_table(case, results.runs),
-        ]
-    parts.append("Versions: " + "; ".join(f"{name}: {said}" for name, said in results.versions.items()) + ".")
-    return "\n\n".join(part for part in parts if part)
+        half = ["Half the seconds, but not below two."] if case.has_half_time else []
+        less = [] if case.unit.is_better_high else ["Less is better."]
+        parts += [f"## {case.workload}. {case.title}", " ".join(half + less), case_table(case, results.runs)]
+    versions = "; ".join(f"{name}: {said}" for name, said in results.versions.items())
+    return "\n\n".join(part for part in [*parts, f"Versions: {versions}."] if part)
 
 
 def _left_out(results: Results) -> list[str]:
     return [f"Left out: {name}, {why}." for name, why in results.left_out.items()]
-
-
-def insert(page: str, text: str) -> str:
-    """Put a text between the two marks of a page; raises ``BenchError`` where they are missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise BenchError(f"{DOCS} lacks the marks between which the tables stand")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
-def write_docs(results: Results, pictures: list[str], path: Path = DOCS) -> None:
-    """Write the tables into the page, and the pictures of that names."""
-    images = [f"![{PICTURES[name]}](benchmarks/{name}.png)" for name in pictures]
-    text = "\n\n".join([render(results), *images])
-    path.write_text(insert(path.read_text(encoding="utf-8"), text), encoding="utf-8")

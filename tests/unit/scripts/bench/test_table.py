@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench import table
+from scripts.bench import publish, table
 from scripts.bench.model import BenchError, Run
 from scripts.bench.results import Results, load
 from scripts.bench.workloads import CASES
@@ -65,20 +65,31 @@ def test_what_is_not_there_yet_is_said() -> None:
     """UDP and the own worker have their places."""
     text = table.render(make_results(Run("udp-dns", "nginx", 1, 9.0), Run("l7-keep", "deston-l7", 1, 9.0)))
     assert "deston-l4: no UDP in this version" in text
+    assert rows(text, "| (5)")[0].startswith("| (5) UDP, DNS queries | queries/s | – | not yet |")
     assert "deston-l7, own worker: not in this version" in text
+
+
+def test_other_work_is_told() -> None:
+    """How much of the machine was not ours stands above the figures."""
+    runs = [
+        Run("l4-keep", "nginx", 1, 1.0, cores={"others": 0.5}),
+        Run("l4-keep", "nginx", 2, 1.0, cores={"others": 1}),
+    ]
+    assert "Other work used 0.75 of a core meanwhile." in table.head(make_results(*runs))
+    assert "Other work" not in table.head(make_results(Run("pick", "random", 1, 1.0)))
 
 
 def test_the_page_keeps_what_is_around_the_tables() -> None:
     """Only what stands between the marks is replaced."""
-    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
-    assert table.insert(page, "new") == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
+    page = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
+    assert publish.insert(page, "new") == f"before\n{publish.BEGIN}\n\nnew\n\n{publish.END}\nafter\n"
     with pytest.raises(BenchError, match="marks"):
-        table.insert("a page without them", "new")
+        publish.insert("a page without them", "new")
 
 
 def test_our_page_has_the_marks() -> None:
     """The tables can be written into the page of the documentation."""
-    assert "new" in table.insert(table.DOCS.read_text(encoding="utf-8"), "new")
+    assert "new" in publish.insert(publish.DOCS.read_text(encoding="utf-8"), "new")
 
 
 def test_results_survive_a_file(tmp_path: Path) -> None:
