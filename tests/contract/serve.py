@@ -7,7 +7,6 @@ It says where it listens, on a port of the system's choice. wsgiref's has the st
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import sys
@@ -43,5 +42,4 @@ def serve_waitress() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        {"wsgiref": serve_wsgiref, "waitress": serve_waitress}[sys.argv[1]]()
+    {"wsgiref": serve_wsgiref, "waitress": serve_waitress}[sys.argv[1]]()

@@ -129,7 +129,9 @@ def start(adapter: Adapter, processes: Processes, actor: Actor, dead: Address, f
         words += [] if "-c" in words else ["-c", str(empty), "-b", "127.0.0.1:0"]
         words += [] if "deston.l7:app" in words else ["deston.l7:app"]
     environment = {"GUNICORN_CMD_ARGS": "", "DESTON_CONFIG": str(file)}
-    running = processes.add(Running(adapter.name, words, environment, signal.SIGINT))
+    # gunicorn ends at once on INT; wsgiref takes one that comes during a request for the application's error.
+    how_to_stop = signal.SIGINT if words[0] == GUNICORN[0] else signal.SIGTERM
+    running = processes.add(Running(adapter.name, words, environment, how_to_stop))
     said = running.wait_for(r"(?:Listening at: http://|listens on )(\S+)")[1]
     return Site(adapter, parse_address(said.partition(",")[0]), Address(path=str(local)), actor, running)
 

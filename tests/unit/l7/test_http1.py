@@ -70,7 +70,13 @@ class _Socket:
 
 
 def read_by_referee(data: bytes, method: str = "GET") -> Reading:
-    """How the standard library's client reads a response; raises what it would."""
+    """How the standard library's client reads a response; raises what it would.
+
+    It takes the blanks behind a value for a part of it, which they are not (RFC 9112 section 5.1): it is not shown them.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    line, *lines = head.split(b"\r\n")
+    data = b"\r\n".join([line, *(one.rstrip(b" \t") for one in lines)]) + end + rest
     response = http.client.HTTPResponse(_Socket(data), method=method)  # type: ignore[arg-type]
     response.begin()
     fields = tuple(
