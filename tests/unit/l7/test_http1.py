@@ -72,7 +72,7 @@ class _Socket:
 def read_by_referee(data: bytes, method: str = "GET") -> Reading:
     """How the standard library's client reads a response; raises what it would.
 
-    It takes the blanks behind a value for a part of it, which they are not (RFC 9112 section 5.1): it is not shown them.
+    It takes the blanks behind a value for a part of it (RFC 9112 section 5.1 does not): it is not shown them.
     """
     head, end, rest = data.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
