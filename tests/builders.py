@@ -15,7 +15,25 @@ from deston.address import Address
 from deston.balancer.policies import create_policy
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
-from deston.config.model import CheckType, HealthConfig, PoolConfig, ServerConfig, TlsConfig
+from deston.config.model import (
+    ANY_NUMBER,
+    CheckType,
+    Forwarded,
+    HealthConfig,
+    ListenerConfig,
+    ListenerTlsConfig,
+    LogFormat,
+    LogSink,
+    LogTarget,
+    OnDown,
+    PoolConfig,
+    Protocol,
+    SendProxyProtocol,
+    ServerConfig,
+    TlsConfig,
+    TlsMode,
+    TlsVersion,
+)
 
 FIRST_PORT = 3000
 
@@ -53,6 +71,8 @@ def make_health_config(**changes: Any) -> HealthConfig:
         "host": "",
         "expect_status": ((200, 399),),
         "expect_body": "",
+        "send": b"",
+        "expect": b"",
     }
     return HealthConfig(**{**ordinary, **changes})
 
@@ -69,6 +89,49 @@ def make_tls_config(**changes: Any) -> TlsConfig:
     return TlsConfig(**{**ordinary, **changes})
 
 
+def make_listener_tls(mode: TlsMode = TlsMode.OFF, **changes: Any) -> ListenerTlsConfig:
+    """No TLS; ``changes`` are fields of ``ListenerTlsConfig``."""
+    ordinary: dict[str, Any] = {
+        "certificates": (),
+        "keys": (),
+        "client_ca": "",
+        "min_version": TlsVersion.TLS_1_2,
+        "alpn": (),
+    }
+    return ListenerTlsConfig(mode=mode, **{**ordinary, **changes})
+
+
+def make_listener(protocol: Protocol, name: str, **changes: Any) -> ListenerConfig:
+    """A listener of the pool ``app``; ``changes`` are fields of ``ListenerConfig``."""
+    ordinary: dict[str, Any] = {
+        "bind": Address("127.0.0.1", 8000),
+        "pool": "app",
+        "backlog": 2048,
+        "max_connections": 0,
+        "allow": (),
+        "deny": (),
+        "max_connections_per_client": 0,
+        "connection_rate": 0,
+        "client_timeout": 3600.0,
+        "client_idle_timeout": 0.0,
+        "max_lifetime": 0.0,
+        "handshake_timeout": 5.0,
+        "linger_timeout": 5.0,
+        "accept_proxy_protocol": False,
+        "trusted_proxies": (),
+        "tls": make_listener_tls(),
+        "access_log": LogTarget(LogSink.OFF),
+        "access_log_format": LogFormat.TEXT,
+        "responses": ANY_NUMBER,
+        "session_timeout": 60.0,
+        "max_sessions": 4096,
+        "forwarded": frozenset({Forwarded.X_FORWARDED}),
+        "keepalive_timeout": 15.0,
+        "max_body_size": 0,
+    }
+    return ListenerConfig(name=name, protocol=protocol, **{**ordinary, **changes})
+
+
 def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
     """A pool named ``app`` that takes turns; ``changes`` are fields of ``PoolConfig``."""
     ordinary: dict[str, Any] = {
@@ -78,6 +141,14 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
         "connect_timeout": 3.0,
         "server_timeout": 60.0,
         "half_close_timeout": 30.0,
+        "server_idle_timeout": 0.0,
+        "max_lifetime": 0.0,
+        "handshake_timeout": 5.0,
+        "queue": 128,
+        "queue_timeout": 5.0,
+        "on_down": OnDown.KEEP,
+        "send_proxy_protocol": SendProxyProtocol.OFF,
+        "source_address": "",
         "host_header": "preserve",
         "max_idle_connections": 32,
         "idle_timeout": 4.0,

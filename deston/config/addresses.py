@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from deston.address import Address
+from deston.config.model import Protocol
 from deston.config.report import Path, Report, Tree
 from deston.config.values import named_sections, server_addresses
 
@@ -20,8 +21,15 @@ LONGEST_UNIX_PATH = 107
 
 
 def compare_binds(values: Tree, given: Tree, report: Report) -> None:
-    """No two listeners have one address; one with port 0 is another each time."""
-    _report_repeated((one for one in _bound(values) if one[1].port or one[1].is_unix), report)
+    """No two listeners have one address, but for a tcp and a udp one; one with port 0 is another each time."""
+    datagrams = {
+        ("listeners", name, "bind")
+        for name, one in named_sections(values, "listeners")
+        if one["protocol"] is Protocol.UDP
+    }
+    fixed = [one for one in _bound(values) if one[1].port or one[1].is_unix]
+    _report_repeated((one for one in fixed if one[0] not in datagrams), report)
+    _report_repeated((one for one in fixed if one[0] in datagrams), report)
 
 
 def compare_servers(values: Tree, given: Tree, report: Report) -> None:

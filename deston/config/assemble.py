@@ -13,6 +13,7 @@ from deston.config.model import (
     GlobalConfig,
     HealthConfig,
     ListenerConfig,
+    ListenerTlsConfig,
     PoolConfig,
     RouteConfig,
     ServerConfig,
@@ -21,6 +22,8 @@ from deston.config.model import (
 from deston.config.report import Tree
 
 _TLS = "tls_"
+# A key in the file is in the singular, as in the peers' files; a field that holds several is in the plural.
+_LISTENER_TLS = {"certificate": "certificates", "key": "keys"}
 
 
 def to_config(file: str, values: Tree) -> Config:
@@ -29,10 +32,17 @@ def to_config(file: str, values: Tree) -> Config:
         file=file,
         global_=GlobalConfig(**values["global"]),
         admin=AdminConfig(**values["admin"]),
-        listeners=tuple(ListenerConfig(name=name, **one) for name, one in values["listeners"].items()),
+        listeners=tuple(_listener(name, one) for name, one in values["listeners"].items()),
         pools=tuple(_pool(name, one) for name, one in values["pools"].items()),
         routes=tuple(_route(name, one) for name, one in values["routes"].items()),
     )
+
+
+def _listener(name: str, values: Tree) -> ListenerConfig:
+    tls, rest = _without_tls(values)
+    renamed = {_LISTENER_TLS.get(key, key): value for key, value in tls.items()}
+    rest["tls"] = ListenerTlsConfig(mode=rest["tls"], **renamed)
+    return ListenerConfig(name=name, **rest)
 
 
 def _route(name: str, values: Tree) -> RouteConfig:
@@ -41,12 +51,17 @@ def _route(name: str, values: Tree) -> RouteConfig:
 
 
 def _pool(name: str, values: Tree) -> PoolConfig:
-    tls = {key.removeprefix(_TLS): value for key, value in values.items() if key.startswith(_TLS)}
-    rest = {key: value for key, value in values.items() if not key.startswith(_TLS)}
+    tls, rest = _without_tls(values)
     rest["tls"] = TlsConfig(**tls)
     rest["health"] = HealthConfig(**values["health"])
     rest["servers"] = tuple(_server(server, one) for server, one in values["servers"].items())
     return PoolConfig(name=name, **rest)
+
+
+def _without_tls(values: Tree) -> tuple[Tree, Tree]:
+    """The keys of a section that begin with ``tls_``, without that beginning, and all the others."""
+    tls = {key.removeprefix(_TLS): value for key, value in values.items() if key.startswith(_TLS)}
+    return tls, {key: value for key, value in values.items() if not key.startswith(_TLS)}
 
 
 def _server(name: str, values: Tree) -> ServerConfig:

@@ -21,6 +21,12 @@ class Protocol(enum.Enum):
 
     HTTP = "http"
     TCP = "tcp"
+    UDP = "udp"
+
+
+#: What one command serves: ``gunicorn deston.l7:app``, and ``deston-l4``.
+L7_PROTOCOLS = (Protocol.HTTP,)
+L4_PROTOCOLS = (Protocol.TCP, Protocol.UDP)
 
 
 class AdminState(enum.Enum):
@@ -36,6 +42,7 @@ class CheckType(enum.Enum):
 
     HTTP = "http"
     TCP = "tcp"
+    UDP = "udp"
     NONE = "none"
 
 
@@ -46,6 +53,65 @@ class Forwarded(enum.Enum):
     RFC7239 = "rfc7239"
 
 
+class TlsMode(enum.Enum):
+    """What a tcp listener does with TLS."""
+
+    OFF = "off"
+    TERMINATE = "terminate"
+    PASSTHROUGH = "passthrough"
+
+
+class TlsVersion(enum.Enum):
+    """The oldest version of TLS that is spoken."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+class SendProxyProtocol(enum.Enum):
+    """Which PROXY protocol header a server gets."""
+
+    OFF = "off"
+    V1 = "v1"
+    V2 = "v2"
+
+
+class OnDown(enum.Enum):
+    """What becomes of the connections of a server that went down."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+
+
+class LogSink(enum.Enum):
+    """Where the lines of an access log go."""
+
+    OFF = "off"
+    STDOUT = "stdout"
+    SYSLOG = "syslog"
+    FILE = "file"
+
+
+class LogFormat(enum.Enum):
+    """The form of the lines of an access log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+#: ``responses`` of a udp listener whose sessions end by their timeout alone.
+ANY_NUMBER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class LogTarget:
+    """Where an access log goes: ``file`` is set for a file, ``address`` for syslog."""
+
+    sink: LogSink
+    file: str = ""
+    address: Address | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class GlobalConfig:
     """``[global]``: what holds for the whole process."""
@@ -54,6 +120,7 @@ class GlobalConfig:
     workers: int
     store: str
     drain_timeout: float
+    max_connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +132,24 @@ class AdminConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerTlsConfig:
+    """How a tcp listener deals with TLS. ``keys`` is empty where the certificates' files have them."""
+
+    mode: TlsMode
+    certificates: tuple[str, ...]
+    keys: tuple[str, ...]
+    client_ca: str
+    min_version: TlsVersion
+    alpn: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerConfig:
-    """``[listeners] [[name]]``: a bound address with a protocol.
+    """``[listeners] [[name]]``: a bound address with a protocol. Times are in seconds.
 
     ``protocol`` is None where a file in the Rust form leaves it to the command that reads it. ``pool`` is empty
-    where routes alone decide. ``max_connections`` and ``max_body_size`` are 0 for no limit of their own.
+    where routes alone decide. A limit or timeout of 0 is none, where the schema allows 0. ``responses`` may be
+    ``ANY_NUMBER``.
     """
 
     name: str
@@ -78,8 +158,23 @@ class ListenerConfig:
     pool: str
     backlog: int
     max_connections: int
+    allow: tuple[Network, ...]
+    deny: tuple[Network, ...]
+    max_connections_per_client: int
+    connection_rate: int
     client_timeout: float
+    client_idle_timeout: float
+    max_lifetime: float
+    handshake_timeout: float
+    linger_timeout: float
+    accept_proxy_protocol: bool
     trusted_proxies: tuple[Network, ...]
+    tls: ListenerTlsConfig
+    access_log: LogTarget
+    access_log_format: LogFormat
+    responses: int
+    session_timeout: float
+    max_sessions: int
     forwarded: frozenset[Forwarded]
     keepalive_timeout: float
     max_body_size: int
@@ -87,10 +182,11 @@ class ListenerConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """``[routes] [[name]]``: host and path to a pool, on the HTTP listeners.
+    """``[routes] [[name]]``: what leads to a pool.
 
-    ``hosts`` is empty for every host; a host that begins with ``*.`` stands for all names below it. Hosts are in
-    lower case. ``strip_prefix`` is empty where the path goes on as it came.
+    A route with ``sni`` or ``alpn`` is for tcp listeners, any other for http listeners. ``hosts`` is empty for every
+    host; a host or SNI that begins with ``*.`` stands for all names below it. Both are in lower case. ``listener`` is
+    empty for every listener. ``strip_prefix`` is empty where the path goes on as it came.
     """
 
     name: str
@@ -98,6 +194,14 @@ class RouteConfig:
     path: str
     pool: str
     strip_prefix: str
+    listener: str = ""
+    sni: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether it routes connections rather than requests."""
+        return bool(self.sni or self.alpn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +222,8 @@ class HealthConfig:
     """``[[[health]]]``: how the servers of a pool are checked. Times are in seconds.
 
     ``host`` is empty for the server's own address. ``expect_status`` holds inclusive ranges.
-    ``expect_body`` is a regular expression to be found in the body, or empty.
+    ``expect_body`` is a regular expression to be found in the body, or empty. ``send`` and ``expect`` are those of
+    checks by tcp and udp; they are empty where nothing is sent or expected.
     """
 
     type: CheckType
@@ -131,6 +236,8 @@ class HealthConfig:
     host: str
     expect_status: tuple[tuple[int, int], ...]
     expect_body: str
+    send: bytes
+    expect: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +255,8 @@ class TlsConfig:
 class PoolConfig:
     """``[pools] [[name]]``: equal servers, and how they are dealt with. Times are in seconds.
 
-    ``host_header`` is ``preserve``, ``server`` or the value to send.
+    ``host_header`` is ``preserve``, ``server`` or the value to send. ``source_address`` is an address without a port,
+    or empty. ``server_idle_timeout`` and ``max_lifetime`` are 0 for no limit.
     """
 
     name: str
@@ -157,6 +265,14 @@ class PoolConfig:
     connect_timeout: float
     server_timeout: float
     half_close_timeout: float
+    server_idle_timeout: float
+    max_lifetime: float
+    handshake_timeout: float
+    queue: int
+    queue_timeout: float
+    on_down: OnDown
+    send_proxy_protocol: SendProxyProtocol
+    source_address: str
     host_header: str
     max_idle_connections: int
     idle_timeout: float
@@ -176,9 +292,9 @@ class Config:
     pools: tuple[PoolConfig, ...]
     routes: tuple[RouteConfig, ...] = field(default=())
 
-    def listeners_of(self, protocol: Protocol) -> tuple[ListenerConfig, ...]:
-        """The listeners that a command for ``protocol`` serves, in the order of the file."""
-        return tuple(one for one in self.listeners if one.protocol in (protocol, None))
+    def listeners_of(self, *protocols: Protocol) -> tuple[ListenerConfig, ...]:
+        """The listeners that a command for ``protocols`` serves, in the order of the file."""
+        return tuple(one for one in self.listeners if one.protocol in (*protocols, None))
 
     def pool(self, name: str) -> PoolConfig:
         return next(pool for pool in self.pools if pool.name == name)

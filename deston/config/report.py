@@ -19,6 +19,9 @@ Path = tuple[str, ...]
 #: A section as read: values (texts, lists of texts) and sections by name.
 Tree = dict[str, Any]
 
+#: A rule over the values of a file, and over its tree without defaults.
+Rule = Callable[[Tree, Tree, "Report"], None]
+
 #: Names longer than this are not compared with others: nobody typed them.
 LONGEST_NAME = 80
 

@@ -15,6 +15,7 @@ from typing import Any
 from deston.address import Address
 from deston.config.checks.addresses import ServerAddress
 from deston.config.checks.plain import FileName
+from deston.config.model import LogTarget
 from deston.config.report import Tree
 
 
@@ -36,6 +37,10 @@ def make_absolute(value: Any, folder: str) -> Any:
         return {name: make_absolute(one, folder) for name, one in value.items()}
     if isinstance(value, ServerAddress):
         return ServerAddress(make_absolute(value.address, folder), value.tls)
+    if isinstance(value, LogTarget):
+        return replace(value, file=_join(folder, value.file))
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(make_absolute(one, folder) for one in value)
     if isinstance(value, Address) and value.is_unix:
         return replace(value, path=_join(folder, value.path))
     return _join(folder, value) if isinstance(value, FileName) else value

@@ -1,6 +1,7 @@
 """Types of addresses, hosts and networks.
 
-What lives here: those types of ``spec.ini``; the reading of addresses is ``deston.address``'s.
+What lives here: those types of ``spec.ini``, with access logs among them, which go to an address at times; the reading
+of addresses is ``deston.address``'s.
 What must not: the resolver.
 Invariant: see ``base.py``.
 """
@@ -13,12 +14,16 @@ from typing import NamedTuple
 
 from configobj.validate import ValidateError
 
-from deston.address import Address, parse_address
+from deston.address import Address, is_literal, parse_address
 from deston.config.checks.base import of_list, of_one, read_word, short
-from deston.config.model import Network
+from deston.config.model import LogSink, LogTarget, Network
 
 _DEFAULT_PORTS: Mapping[str, int | None] = {"http": 80, "https": 443, "tls": None, "": None}
 _TLS_SCHEMES = ("https", "tls")
+
+
+#: Where the machine's own syslog listens.
+MACHINES_SYSLOG = Address(path="/dev/log")
 
 
 class ServerAddress(NamedTuple):
@@ -62,6 +67,34 @@ def check_hosts(texts: list[str]) -> tuple[str, ...]:
     if texts == ["*"]:
         return ()
     return tuple(f"*.{_host(text[2:])}" if text.startswith("*.") else _host(text) for text in texts)
+
+
+@of_list
+def check_names(texts: list[str]) -> tuple[str, ...]:
+    """Names as in SNI: host names in lower case, or ``*.`` with one, or ``*`` for every name."""
+    return tuple(text if text == "*" else check_hosts([text])[0] for text in texts)
+
+
+@of_one
+def check_source_address(text: str) -> str:
+    """An address of this machine without a port. Empty is unset."""
+    if text and not is_literal(text):
+        raise ValidateError(f"{short(text)} is not an IPv4 or IPv6 address without a port")
+    return text
+
+
+@of_one
+def check_log_target(text: str) -> LogTarget:
+    word = text.lower()
+    if word in (LogSink.OFF.value, LogSink.STDOUT.value):
+        return LogTarget(LogSink(word))
+    if word == LogSink.SYSLOG.value:
+        return LogTarget(LogSink.SYSLOG, address=MACHINES_SYSLOG)
+    if word.startswith("syslog:"):
+        return LogTarget(LogSink.SYSLOG, address=read_word(parse_address, text[len("syslog:") :]))
+    if not text.isprintable() or not text:
+        raise ValidateError(f"{short(text)} is neither off, stdout, syslog nor a file")
+    return LogTarget(LogSink.FILE, file=text)
 
 
 @of_list

@@ -61,10 +61,8 @@ def read_word(parse: Callable[..., Any], text: str, **arguments: Any) -> Any:
         raise ValidateError(str(error)) from error
 
 
-def read_member(text: str, kind: type[AnyEnum], what: str, later: str = "") -> AnyEnum:
-    """The member of an enumeration with the value ``text``; ``later`` is what of ``udp`` is still to come."""
-    if later and text.lower() == "udp":
-        raise ValidateError(f"{later} are not in this version yet")
+def read_member(text: str, kind: type[AnyEnum], what: str) -> AnyEnum:
+    """The member of an enumeration with the value ``text``."""
     known = {str(member.value): member for member in kind}
     if text.lower() not in known:
         raise ValidateError(f"unknown {what} {short(text)}{nearest(text, known)}")

@@ -13,13 +13,20 @@ import warnings
 from configobj.validate import ValidateError
 
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
-from deston.config.checks.base import nearest, of_one, read_member, read_word, short
-from deston.config.model import AdminState, CheckType, Protocol
+from deston.config.checks.base import CHECKS, nearest, of_list, of_one, read_member, read_word, short
+from deston.config.model import ANY_NUMBER, AdminState, CheckType, LogFormat, OnDown, Protocol
 from deston.config.units import parse_duration, parse_size
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _YES_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_WORD = re.compile(r"[!-~]{1,255}")
 _STORES = ("memory", "sqlite", "redis://…")
+
+
+# An escape of a payload, or a backslash that begins none.
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.?))")
+_ESCAPES = r"its escapes are \r, \n, \t, \\ and \xHH"
+_ESCAPED = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
 
 
 class FileName(str):
@@ -36,6 +43,19 @@ def check_text(text: str) -> str:
 @of_one
 def check_file(text: str) -> FileName:
     return FileName(check_text(text))
+
+
+@of_list
+def check_files(texts: list[str]) -> tuple[FileName, ...]:
+    return tuple(map(check_file, texts))
+
+
+@of_list
+def check_words(texts: list[str]) -> tuple[str, ...]:
+    for text in texts:
+        if not _WORD.fullmatch(text):
+            raise ValidateError(f"{short(text)} is not a word")
+    return tuple(texts)
 
 
 @of_one
@@ -69,12 +89,12 @@ def check_size(text: str) -> int:
 
 @of_one
 def check_protocol(text: str) -> Protocol:
-    return read_member(text, Protocol, "protocol", later="udp listeners")
+    return read_member(text, Protocol, "protocol")
 
 
 @of_one
 def check_check_type(text: str) -> CheckType:
-    return read_member(text, CheckType, "type of check", later="udp checks")
+    return read_member(text, CheckType, "type of check")
 
 
 @of_one
@@ -88,6 +108,37 @@ def check_algorithm(text: str) -> str:
     if name is None:
         raise ValidateError(f"unknown policy {short(text)}{nearest(text, ALGORITHMS)}")
     return name
+
+
+@of_one
+def check_responses(text: str) -> int:
+    if text == "any":
+        return ANY_NUMBER
+    number: int = CHECKS["whole"](text, min="0", max="1000000000")
+    return number
+
+
+@of_one
+def check_on_down(text: str) -> OnDown:
+    return read_member(text, OnDown, "choice")
+
+
+@of_one
+def check_log_format(text: str) -> LogFormat:
+    return read_member(text, LogFormat, "format")
+
+
+@of_one
+def check_payload(text: str) -> bytes:
+    """Bytes, written as text with escapes, because a line of the file has no other way for a line feed."""
+    try:
+        return _ESCAPE.sub(_unescaped, text).encode("latin-1")
+    except (KeyError, UnicodeEncodeError):
+        raise ValidateError(f"{short(text)} is not a payload ({_ESCAPES})") from None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _ESCAPED[found[2]]
 
 
 @of_one

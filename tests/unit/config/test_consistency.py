@@ -10,7 +10,7 @@ from deston.errors import ConfigError
 from tests.unit.config.texts import GOOD, GOOD_RUST, changed, load_text
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.TCP])
 def test_a_file_with_both_protocols_is_for_both_commands(protocol: Protocol, tmp_path: Path) -> None:
     """A command needs one listener of its own, and leaves the others alone."""
     require_listeners(load_text(tmp_path, GOOD), protocol)
@@ -31,7 +31,7 @@ def test_an_open_layer_is_for_both_commands(protocol: Protocol, tmp_path: Path) 
             "its listeners are HTTP: run them with "
             "`DESTON_CONFIG={file} gunicorn -c python:deston.l7.gunicorn_conf deston.l7:app`",
         ),
-        ("L4", Protocol.HTTP, "its listeners are TCP: run them with `deston-l4 --config {file}`"),
+        ("L4", Protocol.HTTP, "its listeners are TCP or UDP: run them with `deston-l4 --config {file}`"),
     ],
 )
 def test_the_wrong_command_is_told_the_right_one(layer: str, wanted: Protocol, sentence: str, tmp_path: Path) -> None:

@@ -19,13 +19,23 @@ from deston.config.model import (
     GlobalConfig,
     HealthConfig,
     ListenerConfig,
+    ListenerTlsConfig,
+    LogFormat,
+    LogSink,
+    LogTarget,
+    Network,
+    OnDown,
     PoolConfig,
     Protocol,
     RouteConfig,
+    SendProxyProtocol,
     ServerConfig,
     TlsConfig,
+    TlsMode,
+    TlsVersion,
 )
 from deston.errors import ConfigError, Problem
+from tests.builders import make_health_config, make_listener, make_listener_tls, make_pool_config
 from tests.unit.config.texts import GOOD, GOOD_RUST, load_text
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,42 +55,23 @@ TCP_CHECKS = HealthConfig(
     host="",
     expect_status=((200, 399),),
     expect_body="",
+    send=b"",
+    expect=b"",
 )
 
 
+def networks(*texts: str) -> tuple[Network, ...]:
+    return tuple(map(ipaddress.ip_network, texts))
+
+
 def ordinary_listener(name: str, bind: Address, protocol: Protocol | None, pool: str) -> ListenerConfig:
-    return ListenerConfig(
-        name=name,
-        bind=bind,
-        protocol=protocol,
-        pool=pool,
-        backlog=2048,
-        max_connections=0,
-        client_timeout=3600.0,
-        trusted_proxies=(),
-        forwarded=frozenset({Forwarded.X_FORWARDED}),
-        keepalive_timeout=15.0,
-        max_body_size=0,
-    )
+    return make_listener(protocol, name, bind=bind, pool=pool)  # type: ignore[arg-type]
 
 
 def ordinary_pool(
     name: str, *servers: ServerConfig, algorithm: str = "round_robin", health: HealthConfig = TCP_CHECKS
 ) -> PoolConfig:
-    return PoolConfig(
-        name=name,
-        algorithm=algorithm,
-        retries=2,
-        connect_timeout=3.0,
-        server_timeout=60.0,
-        half_close_timeout=30.0,
-        host_header="preserve",
-        max_idle_connections=32,
-        idle_timeout=4.0,
-        tls=NO_TLS,
-        health=health,
-        servers=servers,
-    )
+    return make_pool_config(*servers, name=name, algorithm=algorithm, tls=NO_TLS, health=health)
 
 
 def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
@@ -89,7 +80,9 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
     config = load_text(tmp_path, text)
     assert config == Config(
         file=str(tmp_path / "x.conf"),
-        global_=GlobalConfig(run_dir=str(tmp_path / "run"), workers=1, store="memory", drain_timeout=30.0),
+        global_=GlobalConfig(
+            run_dir=str(tmp_path / "run"), workers=1, store="memory", drain_timeout=30.0, max_connections=0
+        ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("a", Address("::", 1), Protocol.TCP, "b"),),
         pools=(ordinary_pool("b", ServerConfig("c", Address("x", 2))),),
@@ -103,27 +96,84 @@ def test_every_key_is_read() -> None:
     """A file that uses every key becomes values that all differ from the defaults."""
     config = load(str(DATA / "full.conf"))
     assert config.global_ == GlobalConfig(
-        run_dir=str(DATA / "state"), workers=4, store="redis://127.0.0.1:6379/0", drain_timeout=0.0
+        run_dir=str(DATA / "state"),
+        workers=4,
+        store="redis://127.0.0.1:6379/0",
+        drain_timeout=0.0,
+        max_connections=5000,
     )
     assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
-    web, db = config.listeners
-    assert web == ListenerConfig(
-        name="web",
+    web, db, sni, dns = config.listeners
+    assert web == make_listener(
+        Protocol.HTTP,
+        "web",
         bind=Address(path=str(DATA / "web.sock")),
-        protocol=Protocol.HTTP,
-        pool="app",
         backlog=100,
         max_connections=10,
-        client_timeout=3600.0,
-        trusted_proxies=tuple(map(ipaddress.ip_network, ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"])),
+        trusted_proxies=networks("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"),
         forwarded=frozenset(Forwarded),
         keepalive_timeout=0.5,
         max_body_size=10 * 1024 * 1024,
     )
-    assert (db.bind, db.protocol, db.client_timeout) == (Address("::1", 0), Protocol.TCP, 90.0)
+    assert db == make_listener(
+        Protocol.TCP,
+        "db",
+        bind=Address("::1", 0),
+        pool="db",
+        max_connections=20,
+        allow=networks("10.0.0.0/8", "::1/128"),
+        deny=networks("10.9.0.0/16"),
+        max_connections_per_client=3,
+        connection_rate=7,
+        client_timeout=90.0,
+        client_idle_timeout=60.0,
+        max_lifetime=86400.0,
+        handshake_timeout=2.0,
+        linger_timeout=0.0,
+        accept_proxy_protocol=True,
+        trusted_proxies=networks("10.0.0.0/8"),
+        tls=ListenerTlsConfig(
+            mode=TlsMode.TERMINATE,
+            certificates=(str(DATA / "tls" / "a.pem"), "/etc/b.pem"),
+            keys=(str(DATA / "tls" / "a.key"), "/etc/b.key"),
+            client_ca=str(DATA / "tls" / "clients.pem"),
+            min_version=TlsVersion.TLS_1_3,
+            alpn=("postgresql", "x"),
+        ),
+        access_log=LogTarget(LogSink.FILE, file=str(DATA / "log" / "db.log")),
+        access_log_format=LogFormat.JSON,
+    )
+    assert sni == make_listener(
+        Protocol.TCP,
+        "sni",
+        bind=Address("127.0.0.1", 8443),
+        pool="",
+        tls=make_listener_tls(TlsMode.PASSTHROUGH),
+        access_log=LogTarget(LogSink.SYSLOG, address=Address("127.0.0.1", 514)),
+    )
+    assert dns == make_listener(
+        Protocol.UDP,
+        "dns",
+        bind=Address("127.0.0.1", 8443),
+        pool="db",
+        responses=1,
+        session_timeout=2.0,
+        max_sessions=10,
+        access_log=LogTarget(LogSink.SYSLOG, address=Address(path="/dev/log")),
+    )
     assert config.routes == (
         RouteConfig("api", ("api.example.com", "*.api.example.com"), "/v1/", "app", "/v1"),
         RouteConfig("rest", (), "/rest", "app", ""),
+        RouteConfig(
+            "secure",
+            (),
+            "/",
+            "db",
+            "",
+            listener="sni",
+            sni=("db.example.com", "*.db.example.com", "*"),
+            alpn=("h2", "http/1.1"),
+        ),
     )
     assert config.pools == (
         PoolConfig(
@@ -133,6 +183,14 @@ def test_every_key_is_read() -> None:
             connect_timeout=0.1,
             server_timeout=7200.0,
             half_close_timeout=1.0,
+            server_idle_timeout=3.0,
+            max_lifetime=3600.0,
+            handshake_timeout=4.0,
+            queue=0,
+            queue_timeout=1.0,
+            on_down=OnDown.CLOSE,
+            send_proxy_protocol=SendProxyProtocol.V2,
+            source_address="127.0.0.2",
             host_header="www.example.com:8080",
             max_idle_connections=0,
             idle_timeout=1.0,
@@ -154,6 +212,8 @@ def test_every_key_is_read() -> None:
                 host="health.example.com",
                 expect_status=((200, 200), (300, 302)),
                 expect_body="(?i)all, good #1",
+                send=b"",
+                expect=b"",
             ),
             servers=(
                 ServerConfig("a", Address("127.0.0.1", 3000), weight=3, max_connections=1000),
@@ -166,9 +226,7 @@ def test_every_key_is_read() -> None:
         ordinary_pool(
             "db",
             ServerConfig("a", Address("127.0.0.1", 5432)),
-            health=HealthConfig(
-                **{**{name: getattr(TCP_CHECKS, name) for name in TCP_CHECKS.__slots__}, "type": CheckType.NONE}
-            ),
+            health=make_health_config(type=CheckType.UDP, send=b"\0\r\n\t\\?", expect=b"yes"),
         ),
     )
 
@@ -178,7 +236,9 @@ def test_the_rust_form_is_read() -> None:
     config = load(str(DATA / "rust.toml"))
     assert config == Config(
         file=str(DATA / "rust.toml"),
-        global_=GlobalConfig(run_dir=str(DATA / "run"), workers=1, store="memory", drain_timeout=30.0),
+        global_=GlobalConfig(
+            run_dir=str(DATA / "run"), workers=1, store="memory", drain_timeout=30.0, max_connections=0
+        ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("main", Address("0.0.0.0", 8000), Protocol.TCP, "main"),),
         pools=(

@@ -89,9 +89,27 @@ WRONG_KIND = [
     ("type = http", "type = https", [
         "27: pools.app.health.type: unknown type of check 'https' (did you mean 'http'?)"
     ]),
-    ("type = http", "type = udp", ["27: pools.app.health.type: udp checks are not in this version yet"]),
-    ("protocol = tcp", "protocol = udp", ["12: listeners.db.protocol: udp listeners are not in this version yet"]),
-    ("protocol = tcp", "protocol = smtp", ["12: listeners.db.protocol: unknown protocol 'smtp' (known: http, tcp)"]),
+    ("protocol = tcp", "protocol = smtp", [
+        "12: listeners.db.protocol: unknown protocol 'smtp' (known: http, tcp, udp)"
+    ]),
+    ("protocol = tcp", "protocol = udp\n    responses = none", [
+        "13: listeners.db.responses: 'none' is not a whole number"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    tls = on", [
+        "13: listeners.db.tls: unknown way of TLS 'on' (known: off, terminate, passthrough)"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    access_log = syslog:here", [
+        "13: listeners.db.access_log: 'here' has no port (write host:port)"
+    ]),
+    ("retries = 1", "send_proxy_protocol = v3", [
+        "22: pools.app.send_proxy_protocol: unknown version of the PROXY protocol 'v3' (known: off, v1, v2)"
+    ]),
+    ("retries = 1", "source_address = localhost", [
+        "22: pools.app.source_address: 'localhost' is not an IPv4 or IPv6 address without a port"
+    ]),
+    ("type = http\n        path = /healthz", "type = tcp\n        send = \\z", [
+        "28: pools.app.health.send: '\\\\z' is not a payload (its escapes are \\r, \\n, \\t, \\\\ and \\xHH)"
+    ]),
     ("host = api.example.com", "host = api.example.com:80", [
         "16: routes.api.host: 'api.example.com:80' is more than a host: leave its port out"
     ]),
@@ -107,7 +125,9 @@ MISSING = [
     ("    protocol = http\n", "", ["6: listeners.web.protocol: this key is required, and missing"]),
     ("    path = /v1/\n    pool = app\n", "", ["15: routes.api.pool: this key is required, and missing"]),
     ("path = /v1/\n    pool = app\n", "pool =\n", ["17: routes.api.pool: a route needs a pool"]),
-    ("protocol = tcp\n    pool = app\n", "protocol = tcp\n", ["10: listeners.db.pool: a tcp listener needs a pool"]),
+    ("protocol = tcp\n    pool = app\n", "protocol = tcp\n", [
+        "10: listeners.db.pool: a tcp listener needs a pool where there are no routes for it"
+    ]),
     (GOOD[GOOD.index("[listeners]") : GOOD.index("[routes]")], "", [
         "listeners: there is none: write a section [[name]] below [listeners]"
     ]),
@@ -178,7 +198,10 @@ CONTRADICTIONS = [
     (GOOD[GOOD.index("    pool = app\n    [[db]]") : GOOD.index("[pools]")], "", [
         "6: listeners.web.pool: an http listener needs a pool where there are no routes"
     ]),
-    ("protocol = http", "protocol = tcp", ["14: routes: routes are for http listeners, and there is none"]),
+    ("protocol = http", "protocol = tcp", [
+        "15: routes.api: a route by host and path is for http listeners, and there is none (a route for tcp "
+        "listeners has sni or alpn)"
+    ]),
     ("    pool = app\n    [[db]]", "    client_timeout = 1s\n    pool = app\n    [[db]]", [
         "9: listeners.web.client_timeout: this key is for tcp listeners"
     ]),
@@ -189,11 +212,40 @@ CONTRADICTIONS = [
     ]),
     ("type = http", "type = tcp", ["28: pools.app.health.path: this key is for checks of type http"]),
     ("        type = http\n", "", ["27: pools.app.health.path: this key is for checks of type http"]),
-    (SERVER_A, "a = https://127.0.0.1:3000\n", [
-        "24: pools.app.servers.a: TLS to the servers of a tcp listener ('db') is not in this version yet"
+    ("protocol = tcp", "protocol = udp\n    tls = terminate\n    max_lifetime = 1s", [
+        "10: listeners.db.tls_certificate: a listener that terminates TLS needs a certificate",
+        "13: listeners.db.tls: this key is for tcp listeners",
+        "14: listeners.db.max_lifetime: this key is for tcp listeners",
     ]),
-    (SERVER_A, "a = tls://127.0.0.1:3000\n", [
-        "24: pools.app.servers.a: TLS to the servers of a tcp listener ('db') is not in this version yet"
+    ("protocol = tcp\n    pool = app", "protocol = udp", [
+        "10: listeners.db.pool: a udp listener needs a pool",
+    ]),
+    ("bind = 127.0.0.1:5433\n    protocol = tcp", "bind = 127.0.0.1:5433\n    protocol = udp", []),
+    ("protocol = tcp", "protocol = tcp\n    tls = terminate\n    tls_certificate = a, b\n    tls_key = c", [
+        "15: listeners.db.tls_key: each certificate has one key, in the same order (2 in tls_certificate, 1 here)"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    tls = passthrough\n    tls_certificate = a", [
+        "14: listeners.db.tls_certificate: a listener heeds this key with tls = terminate alone"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    accept_proxy_protocol = yes", [
+        "13: listeners.db.accept_proxy_protocol: nobody could connect: name those who send the header in "
+        "trusted_proxies"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    trusted_proxies = 10.0.0.0/8", [
+        "13: listeners.db.trusted_proxies: a tcp listener heeds this key with accept_proxy_protocol = yes alone"
+    ]),
+    ("protocol = tcp", "protocol = tcp\n    responses = 1", [
+        "13: listeners.db.responses: this key is for udp listeners"
+    ]),
+    ("host = api.example.com\n    path = /v1/", "sni = api.example.com\n    path = /v1/", [
+        "15: routes.api: a route by sni or alpn is for tcp listeners with TLS, and there is none",
+        "17: routes.api.path: this key is for the routes of http listeners",
+    ]),
+    ("path = /v1/", "path = /v1/\n    listener = db", [
+        "18: routes.api.listener: this key is for the routes of tcp listeners"
+    ]),
+    ("type = http\n        path = /healthz", "type = udp", [
+        "26: pools.app.health.send: a udp check needs something to send"
     ]),
     ("retries = 1", "tls_client_key = key.pem", [
         "22: pools.app.tls_client_key: a key is of no use without tls_client_certificate"

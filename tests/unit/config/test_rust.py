@@ -126,7 +126,7 @@ def test_the_layer_decides_whatever_reads_it(
     assert [one.protocol for one in config.listeners] == [protocol]
 
 
-@pytest.mark.parametrize("command", [*Protocol, None])
+@pytest.mark.parametrize("command", [Protocol.HTTP, Protocol.TCP, None])
 @pytest.mark.parametrize("layer", ["", 'layer = ""\n'])
 def test_without_a_layer_the_command_decides(layer: str, command: Protocol | None, tmp_path: Path) -> None:
     """A file without a layer is for the command that reads it; for none in particular it stays open."""
@@ -135,13 +135,11 @@ def test_without_a_layer_the_command_decides(layer: str, command: Protocol | Non
     assert len(config.listeners_of(Protocol.TCP)) == (command is not Protocol.HTTP)
 
 
-def test_tls_needs_layer_7(tmp_path: Path) -> None:
-    """A server with TLS is refused for L4, and taken where the layer is open."""
+@pytest.mark.parametrize("command", [Protocol.HTTP, Protocol.TCP, None])
+def test_a_server_may_have_tls(command: Protocol | None, tmp_path: Path) -> None:
+    """Its scheme says so, whatever command reads the file."""
     text = GOOD_RUST.replace("http://", "https://").replace('layer = "L7"\n', "")
-    assert load_text(tmp_path, text, "x.toml").pools[0].servers[0].tls
-    assert problems_of(tmp_path, text, "x.toml", Protocol.TCP) == [
-        "6: server.1: TLS to the servers of a tcp listener ('main') is not in this version yet"
-    ]
+    assert load_text(tmp_path, text, "x.toml", command).pools[0].servers[0].tls
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:

@@ -87,8 +87,9 @@ def test_every_key_is_explained_and_has_a_field(path: tuple[str, ...], section: 
     assert any(line.strip().startswith("# ") for line in section.comments[name])
     assert section[name].partition("(")[0] in CHECKS
     names = {one.name for one in fields(BECOMES[path])}
-    if path == ("pools", MANY) and name.startswith("tls_"):
-        assert name.removeprefix("tls_") in {one.name for one in fields(model.TlsConfig)}
+    if name.startswith("tls_"):
+        inner = model.TlsConfig if path == ("pools", MANY) else model.ListenerTlsConfig
+        assert name.removeprefix("tls_") in {one.name.removesuffix("s") for one in fields(inner)}
     else:
         assert {name, RENAMED.get(name)} & names
 

@@ -16,12 +16,13 @@ from deston.balancer.policies import create_policy
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import AdminConfig, Config, Forwarded, GlobalConfig, ListenerConfig, Protocol, RouteConfig
+from deston.config.model import AdminConfig, Config, GlobalConfig, ListenerConfig, Protocol, RouteConfig
 from deston.errors import ConnectError
 from deston.l7.body import RequestBody
 from deston.l7.http1 import Field
 from deston.l7.request import Request
 from deston.net.fake import FakeStream
+from tests import builders
 from tests.builders import make_pool_config, make_server_config
 
 Reads = Iterable[bytes | BaseException]
@@ -29,19 +30,7 @@ Reads = Iterable[bytes | BaseException]
 
 def make_listener(name: str = "web", **changes: Any) -> ListenerConfig:
     """An HTTP listener of the pool ``app`` that trusts nobody; ``changes`` are fields of ``ListenerConfig``."""
-    ordinary: dict[str, Any] = {
-        "bind": Address("127.0.0.1", 8080),
-        "protocol": Protocol.HTTP,
-        "pool": "app",
-        "backlog": 2048,
-        "max_connections": 0,
-        "client_timeout": 3600.0,
-        "trusted_proxies": (),
-        "forwarded": frozenset({Forwarded.X_FORWARDED}),
-        "keepalive_timeout": 15.0,
-        "max_body_size": 0,
-    }
-    return ListenerConfig(name=name, **{**ordinary, **changes})
+    return builders.make_listener(Protocol.HTTP, name, **{"bind": Address("127.0.0.1", 8080), **changes})
 
 
 def make_route(name: str = "route", **changes: Any) -> RouteConfig:
@@ -54,7 +43,7 @@ def make_config(*pools: Any, routes: tuple[RouteConfig, ...] = (), **changes: An
     """A listener and its pools, of one server each unless they are given; ``changes`` are fields of ``Config``."""
     ordinary: dict[str, Any] = {
         "file": "deston.conf",
-        "global_": GlobalConfig(run_dir="run", workers=1, store="memory", drain_timeout=30.0),
+        "global_": GlobalConfig(run_dir="run", workers=1, store="memory", drain_timeout=30.0, max_connections=0),
         "admin": AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         "listeners": (make_listener(),),
     }

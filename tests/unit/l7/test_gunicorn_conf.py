@@ -131,7 +131,11 @@ def test_without_a_limit_there_is_the_usual_one(load: Load) -> None:
     [
         ("", 2, "the file is empty"),
         (FILE.replace("pool = app", "pool = ap"), 2, "there is no pool 'ap'"),
-        (PLAIN.replace("protocol = http", "protocol = tcp"), 2, "its listeners are TCP: run them with `deston-l4"),
+        (
+            PLAIN.replace("protocol = http", "protocol = tcp"),
+            2,
+            "its listeners are TCP or UDP: run them with `deston-l4",
+        ),
         (FILE.replace("drain_timeout = 7s", "drain_timeout = soon"), 2, "deston.conf:4: global.drain_timeout"),
     ],
 )

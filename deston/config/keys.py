@@ -1,0 +1,134 @@
+"""Which keys mean something where.
+
+What lives here: the keys that only some listeners, pools and checks heed, as tables.
+What must not: the meaning of the keys.
+Invariant: see ``consistency.py``. A key that would be ignored in silence is a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from deston.config.model import CheckType, Protocol, SendProxyProtocol
+from deston.config.report import Path, Report, Rule, Tree
+from deston.config.values import named_sections, server_addresses
+
+_HTTP, _TCP, _UDP = Protocol.HTTP, Protocol.TCP, Protocol.UDP
+
+#: The protocols whose listeners heed a key; all of them heed the others.
+_HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
+    "allow": (_TCP, _UDP),
+    "deny": (_TCP, _UDP),
+    "max_connections": (_HTTP, _TCP),
+    "max_connections_per_client": (_TCP,),
+    "connection_rate": (_TCP,),
+    "client_timeout": (_TCP,),
+    "client_idle_timeout": (_TCP,),
+    "max_lifetime": (_TCP,),
+    "handshake_timeout": (_TCP,),
+    "linger_timeout": (_TCP,),
+    "accept_proxy_protocol": (_TCP,),
+    "trusted_proxies": (_HTTP, _TCP),
+    "tls": (_TCP,),
+    "tls_certificate": (_TCP,),
+    "tls_key": (_TCP,),
+    "tls_client_ca": (_TCP,),
+    "tls_min_version": (_TCP,),
+    "tls_alpn": (_TCP,),
+    "access_log": (_TCP, _UDP),
+    "access_log_format": (_TCP, _UDP),
+    "responses": (_UDP,),
+    "session_timeout": (_UDP,),
+    "max_sessions": (_UDP,),
+    "forwarded": (_HTTP,),
+    "keepalive_timeout": (_HTTP,),
+    "max_body_size": (_HTTP,),
+}
+#: The types of check that heed a key.
+_CHECKED_BY: Mapping[str, tuple[CheckType, ...]] = {
+    "method": (CheckType.HTTP,),
+    "path": (CheckType.HTTP,),
+    "host": (CheckType.HTTP,),
+    "expect_status": (CheckType.HTTP,),
+    "expect_body": (CheckType.HTTP,),
+    "send": (CheckType.TCP, CheckType.UDP),
+    "expect": (CheckType.TCP, CheckType.UDP),
+}
+
+
+def _refuse_ignored_keys(values: Tree, given: Tree, report: Report) -> None:
+    for name, listener in named_sections(values, "listeners"):
+        protocol = listener["protocol"]
+        for key in _given_keys(given, ("listeners", name)):
+            heeding = _HEEDED_BY.get(key, tuple(Protocol))
+            if protocol is not None and protocol not in heeding:
+                report.add(("listeners", name, key), f"this key is for {_listed(heeding)} listeners")
+    for name, pool in named_sections(values, "pools"):
+        checked = (pool["health"] or {}).get("type")
+        for key in _given_keys(given, ("pools", name, "health")):
+            heeding_checks = _CHECKED_BY.get(key, tuple(CheckType))
+            if checked is not None and checked not in heeding_checks:
+                why = f"this key is for checks of type {_listed(heeding_checks)}"
+                report.add(("pools", name, "health", key), why)
+
+
+def _given_keys(given: Tree, path: Path) -> list[str]:
+    section = given
+    for name in path:
+        section = section.get(name) or {}
+    return list(section)
+
+
+def _listed(members: Iterable[Protocol | CheckType]) -> str:
+    return " and ".join(member.value for member in members)
+
+
+def _check_proxy_protocol(values: Tree, given: Tree, report: Report) -> None:
+    for name, listener in named_sections(values, "listeners"):
+        if listener["accept_proxy_protocol"] and listener["trusted_proxies"] == ():
+            why = "nobody could connect: name those who send the header in trusted_proxies"
+            report.add(("listeners", name, "accept_proxy_protocol"), why)
+        elif (
+            listener["protocol"] is _TCP and listener["trusted_proxies"] and listener["accept_proxy_protocol"] is False
+        ):
+            why = "a tcp listener heeds this key with accept_proxy_protocol = yes alone"
+            report.add(("listeners", name, "trusted_proxies"), why)
+
+
+def _check_udp_pools(values: Tree, given: Tree, report: Report) -> None:
+    """What a pool cannot do for datagrams."""
+    pools = values["pools"] or {}
+    for listener, section in named_sections(values, "listeners"):
+        pool = pools.get(section["pool"] or "") if section["protocol"] is _UDP else None
+        if not pool:
+            continue
+        path = ("pools", section["pool"])
+        if pool["send_proxy_protocol"] is SendProxyProtocol.V1:
+            report.add((*path, "send_proxy_protocol"), f"the udp listener {listener!r} can only send v2")
+        for server, address in server_addresses(pool):
+            if address.tls:
+                report.add((*path, "servers", server), f"there is no TLS for the udp listener {listener!r}")
+            elif address.address.is_unix:
+                report.add((*path, "servers", server), f"the udp listener {listener!r} reaches no unix sockets")
+
+
+def _check_udp_binds(values: Tree, given: Tree, report: Report) -> None:
+    for name, listener in named_sections(values, "listeners"):
+        if listener["protocol"] is _UDP and listener["bind"] and listener["bind"].is_unix:
+            report.add(("listeners", name, "bind"), "a udp listener is not a unix socket")
+
+
+def _require_payload(values: Tree, given: Tree, report: Report) -> None:
+    for name, pool in named_sections(values, "pools"):
+        health = pool["health"]
+        if health and health["type"] is CheckType.UDP and health["send"] == b"":
+            report.add(("pools", name, "health", "send"), "a udp check needs something to send")
+
+
+KEY_RULES: tuple[Rule, ...] = (
+    _refuse_ignored_keys,
+    _check_proxy_protocol,
+    _check_udp_pools,
+    _check_udp_binds,
+    _require_payload,
+)

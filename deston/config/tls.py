@@ -1,0 +1,38 @@
+"""Rules about TLS on tcp listeners.
+
+What lives here: which keys belong together.
+What must not: the files themselves; they are read when a process starts.
+Invariant: see ``consistency.py``.
+"""
+
+from __future__ import annotations
+
+from deston.config.model import TlsMode
+from deston.config.report import Report, Rule, Tree
+from deston.config.values import named_sections
+
+_TERMINATION_KEYS = ("tls_certificate", "tls_key", "tls_client_ca", "tls_min_version", "tls_alpn")
+
+
+def _check_listeners(values: Tree, given: Tree, report: Report) -> None:
+    for name, listener in named_sections(values, "listeners"):
+        mode = listener["tls"]
+        path = ("listeners", name)
+        if mode is TlsMode.TERMINATE:
+            _check_termination(listener, path, report)
+        elif mode is not None:
+            for key in _TERMINATION_KEYS:
+                if key in (given.get("listeners") or {}).get(name, {}):
+                    report.add((*path, key), "a listener heeds this key with tls = terminate alone")
+
+
+def _check_termination(listener: Tree, path: tuple[str, ...], report: Report) -> None:
+    certificates, keys = listener["tls_certificate"], listener["tls_key"]
+    if certificates == ():
+        report.add((*path, "tls_certificate"), "a listener that terminates TLS needs a certificate")
+    elif certificates and keys and len(certificates) != len(keys):
+        counts = f"{len(certificates)} in tls_certificate, {len(keys)} here"
+        report.add((*path, "tls_key"), f"each certificate has one key, in the same order ({counts})")
+
+
+TLS_RULES: tuple[Rule, ...] = (_check_listeners,)
