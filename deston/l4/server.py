@@ -1,6 +1,6 @@
 """Accepting TCP connections.
 
-What lives here: the acceptor of one listener, its slots, and what it does when descriptors run out.
+What lives here: the acceptor of one listener, and what it does when slots or descriptors run out.
 What must not: what happens to a connection (``tcp.py``), processes (``worker.py``).
 Invariant: an accepted socket is handed over or closed; a failed accept pauses accepting and ends nothing.
 """
@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import errno
 import logging
-import resource
 import time
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any
 
-from gevent.pool import Pool as Slots
 from gevent.server import StreamServer
+
+from deston.l4.slots import Slots
+from deston.net.crew import crew
 
 log = logging.getLogger("deston.l4")
 
-# A connection takes two descriptors; a fifth stays free for checks, logs and listeners.
-DESCRIPTOR_SHARE = 0.8
-DESCRIPTORS_PER_CONNECTION = 2
 # How long accepting pauses when it fails, as it does where descriptors have run out, in seconds.
 PAUSE = 0.1
 # A full listener says so this often at most, in seconds.
@@ -44,17 +42,11 @@ OF_ONE_CONNECTION = frozenset(
 ACCEPTS_SHARED, ACCEPTS_ALONE = 1, 100
 
 
-def most_connections(limit: int, listeners: int) -> int:
-    """How many connections each of a process's ``listeners`` may hold; ``limit`` is its own limit, 0 for none."""
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    affordable = max(1, int(descriptors * DESCRIPTOR_SHARE) // DESCRIPTORS_PER_CONNECTION // listeners)
-    return min(limit, affordable) if limit else affordable
-
-
 class Acceptor(StreamServer):
     """Accepts on a listening socket and hands each raw non-blocking socket to ``handle``.
 
-    While all slots are taken, or descriptors have run out, clients wait in the kernel's backlog.
+    ``handle`` runs in a greenlet of the crew, owns the socket from then on, and leaves ``slots`` when the connection
+    is over. While all slots are taken, or descriptors have run out, clients wait in the kernel's backlog.
     """
 
     # gevent's own, of which its types tell less than is used here.
@@ -63,15 +55,18 @@ class Acceptor(StreamServer):
     _start_accepting_if_started: Callable[[], None]
 
     def __init__(
-        self, listening: Any, handle: Callable[[RawSocket, Any], None], slots: int, alone: bool, name: str
+        self, listening: Any, handle: Callable[[RawSocket, Any], None], slots: Slots, alone: bool, name: str
     ) -> None:
         self.max_accept = ACCEPTS_ALONE if alone else ACCEPTS_SHARED
         self.name = name
         self._paused = False
         self._said_full = -SAY_FULL_EVERY
-        self.slots = Slots(slots)
-        super().__init__(listening, handle=handle, spawn=self.slots)
-        self.full = self._is_full  # type: ignore[method-assign]  # gevent puts the slots' own in its place, too.
+        self.slots = slots
+        self._run = crew().run
+        self._own = handle
+        super().__init__(listening, handle=handle, spawn=None)
+        # Read once: each of them would be made into a member of an enumeration anew.
+        self._kind = int(listening.family), int(listening.type), listening.proto
 
     def do_read(self) -> tuple[RawSocket, Any] | None:  # type: ignore[override]
         """Accept one connection; None when there is none, or none can be had for now."""
@@ -84,16 +79,24 @@ class Acceptor(StreamServer):
                 self._pause(error)
             return None
         self._paused = False
-        raw = RawSocket(self.socket.family, self.socket.type, self.socket.proto, fileno=descriptor)
+        raw = RawSocket(*self._kind, fileno=descriptor)
         raw.setblocking(False)
         return raw, address
 
-    def _is_full(self) -> bool:
-        full = self.slots.full()
-        if full and time.monotonic() - self._said_full >= SAY_FULL_EVERY:
+    def do_handle(self, raw: RawSocket, address: Any) -> None:
+        """Hand a connection over; gevent's own would make a greenlet for each."""
+        self.slots.take()
+        self._run(self._own, raw, address)
+
+    def full(self) -> bool:
+        """Whether there is no slot; accepting is then taken up again when one is left."""
+        if not self.slots.full:
+            return False
+        self.slots.when_free(self._start_accepting_if_started)
+        if time.monotonic() - self._said_full >= SAY_FULL_EVERY:
             self._said_full = time.monotonic()
-            log.warning("%s: all %d connections that it may hold are open, clients wait", self.name, self.slots.size)
-        return full
+            log.warning("%s: all %d connections that it may hold are open, clients wait", self.name, self.slots.taken)
+        return True
 
     def _pause(self, error: OSError) -> None:
         if not self._paused:

@@ -2,7 +2,7 @@
 
 What lives here: lease, dial, redispatch, relay.
 What must not: accepting (``server.py``), moving bytes (``net.relay``), choosing (``balancer``).
-Invariant: however a connection ends, its lease is released and both sockets are closed.
+Invariant: however a connection ends, its lease and its slot are released and both sockets are closed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from _socket import socket as RawSocket
 from typing import Any
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from deston.address import client_key
 from deston.balancer.pool import Lease, Pool
@@ -20,8 +20,9 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import ListenerConfig
 from deston.errors import ConnectError, DestonError, OutOfDescriptors, Retry
+from deston.l4.slots import Slots
 from deston.net.dial import Dialer, dial
-from deston.net.relay import Ending, Relay
+from deston.net.relay import Ending, Limits, Relay
 from deston.net.stream import Stream
 
 log = logging.getLogger("deston.l4")
@@ -33,39 +34,75 @@ class TcpProxy:
     ``config`` may be replaced while connections are open; it counts for those that come after.
     """
 
-    def __init__(self, registry: Registry, config: ListenerConfig, dialer: Dialer = dial) -> None:
+    def __init__(
+        self, registry: Registry, config: ListenerConfig, slots: Slots | None = None, dialer: Dialer = dial
+    ) -> None:
         self.registry = registry
-        self.config = config
+        self.slots = slots or Slots()
         self.refused = 0
-        self.relays: set[Relay] = set()
-        self._dial = dialer
+        self.connections: set[Connection] = set()
+        self.dial = dialer
+        self._limits: dict[Pool, Limits] = {}
+        self.config = config
+
+    def configure(self, config: ListenerConfig) -> None:
+        """Take over what a reload changed of the listener or of pools."""
+        self.config = config
+        self._limits.clear()
 
     def handle(self, raw: RawSocket, address: Any) -> None:
-        """Serve one client until its connection is over; runs in a greenlet of its own."""
-        client = Stream(raw)
+        """Serve one client: returns when its relay runs by itself, or when there is none; for a greenlet of its own."""
+        Connection(self, raw, address).serve()
+
+    def limits(self, pool: Pool) -> Limits:
+        """The limits of time of a connection from this listener to a pool."""
+        limits = self._limits.get(pool)
+        if limits is None:
+            limits = self._limits[pool] = Limits(self.config.client_timeout, pool.config.half_close_timeout)
+        return limits
+
+    def cut(self) -> None:
+        """End every connection: neither side may take what it got for all that there was."""
+        for connection in list(self.connections):
+            connection.cut()
+
+
+class Connection:
+    """A client's connection.
+
+    It has a greenlet until the relay runs; from then on callbacks of the hub move its bytes and end it.
+    """
+
+    __slots__ = ("_greenlet", "_lease", "_relay", "client", "key", "proxy", "server")
+
+    def __init__(self, proxy: TcpProxy, raw: RawSocket, address: Any) -> None:
+        self.proxy = proxy
+        self.client = Stream(raw)
+        self.key = client_key(address[0]) if isinstance(address, tuple) else ""
+        self.server: Stream | None = None
+        self._lease: Lease | None = None
+        self._relay: Relay | None = None
+        self._greenlet: Any = getcurrent()
+        proxy.connections.add(self)
+
+    def serve(self) -> None:
+        """Do all that comes before the relay, and start it."""
+        proxy = self.proxy
         try:
-            self._serve(client, client_key(address[0]) if isinstance(address, tuple) else "")
+            pool = proxy.registry.pool(proxy.config.pool)
+            self.server = self._reach(pool)
+            self._relay = relay = Relay(self.client, self.server, proxy.limits(pool))
+            relay.start(self._ended)
+            self._greenlet = None
         except DestonError as error:
-            self.refused += 1
-            log.info("%s: a connection was refused: %s", self.config.name, error)
-        finally:
-            client.close()
-
-    def _serve(self, client: Stream, key: str) -> None:
-        pool = self.registry.pool(self.config.pool)
-        lease, server = self._reach(pool, key)
-        try:
-            self._relay(Relay(client, server, self.config.client_timeout, pool.config.half_close_timeout), lease.server)
-        except GreenletExit:
-            # The drain is over: neither side may take what it got for all that there was.
-            client.reset_when_closed()
-            server.reset_when_closed()
+            proxy.refused += 1
+            log.info("%s: a connection was refused: %s", proxy.config.name, error)
+            self._close()
+        except BaseException:
+            self._close()
             raise
-        finally:
-            server.close()
-            lease.release()
 
-    def _reach(self, pool: Pool, key: str) -> tuple[Lease, Stream]:
+    def _reach(self, pool: Pool) -> Stream:
         """A connection to a server of the pool; a failed dial goes to another server, ``retries`` times.
 
         Nothing of the client has been read meanwhile, so nothing can be lost. Raises ``NoServerAvailable`` or the
@@ -73,23 +110,20 @@ class TcpProxy:
         """
         tried: list[Server] = []
         while True:
-            lease = pool.lease(key, tried)
+            self._lease = lease = pool.lease(self.key, tried)
             try:
-                return lease, self._dial_server(lease, pool.config.connect_timeout)
+                return self._dial_server(lease, pool.config.connect_timeout)
             except ConnectError as error:
                 lease.release()
                 tried.append(lease.server)
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
-                log.info("%s: %s, trying another server", self.config.name, error)
-            except BaseException:
-                lease.release()
-                raise
+                log.info("%s: %s, trying another server", self.proxy.config.name, error)
 
     def _dial_server(self, lease: Lease, timeout: float) -> Stream:
         started = time.monotonic()
         try:
-            stream = self._dial(lease.server.endpoint_or_fail(), timeout)
+            stream = self.proxy.dial(lease.server.endpoint_or_fail(), timeout)
         except OutOfDescriptors:
             raise
         except ConnectError:
@@ -99,13 +133,30 @@ class TcpProxy:
         lease.server.observe_latency(time.monotonic() - started)
         return stream
 
-    def _relay(self, relay: Relay, server: Server) -> None:
-        self.relays.add(relay)
-        try:
-            ending = relay.run()
-        finally:
-            self.relays.discard(relay)
-            server.bytes_in += relay.from_client.count
-            server.bytes_out += relay.from_server.count
-        if ending is not Ending.CLOSED:
-            log.debug("%s: a connection to %s ended: %s", self.config.name, server.name, ending.value)
+    def _ended(self, relay: Relay) -> None:
+        """The relay is over; runs in the hub."""
+        server = self._lease.server  # type: ignore[union-attr]
+        server.bytes_in += relay.from_client.count
+        server.bytes_out += relay.from_server.count
+        if relay.ending is not None and relay.ending is not Ending.CLOSED:
+            log.debug("%s: a connection to %s ended: %s", self.proxy.config.name, server.name, relay.ending.value)
+        self._close()
+
+    def cut(self) -> None:
+        """End the connection, whatever it is at; for the hub or another greenlet."""
+        if self._relay is not None:
+            self._relay.cut()
+        elif self._greenlet is not None:
+            # Not from here: a greenlet that ends hands over to the hub, and whoever threw would not go on.
+            self.client.home.hub.loop.run_callback(self._greenlet.throw, GreenletExit)
+
+    def _close(self) -> None:
+        self._greenlet = None
+        self._relay = None
+        self.client.close()
+        if self.server is not None:
+            self.server.close()
+        if self._lease is not None:
+            self._lease.release()
+        self.proxy.connections.discard(self)
+        self.proxy.slots.leave()

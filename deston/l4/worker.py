@@ -27,11 +27,14 @@ from deston.errors import ConfigError
 if TYPE_CHECKING:
     from deston.build import Runtime
     from deston.l4.server import Acceptor
+    from deston.l4.slots import Slots
     from deston.l4.tcp import TcpProxy
 
 log = logging.getLogger("deston.l4")
 
 HEARTBEAT = 1.0
+# How often a drain looks whether all connections are over, in seconds.
+DRAIN_LOOK = 0.1
 
 
 class TcpWorker(Worker):  # type: ignore[misc]
@@ -40,6 +43,7 @@ class TcpWorker(Worker):  # type: ignore[misc]
     runtime: Runtime
     proxies: list[TcpProxy]
     acceptors: list[Acceptor]
+    _slots: Slots
     _woken: Event
 
     def init_process(self) -> None:
@@ -54,11 +58,14 @@ class TcpWorker(Worker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Build the live objects; gunicorn's name for it, though there is no WSGI here."""
         from deston.build import Runtime  # After the patch: the health checks import requests.
+        from deston.l4.slots import Slots
         from deston.l4.tcp import TcpProxy
 
         self.runtime = Runtime(self.app.config)
         listeners = self.app.config.listeners_of(Protocol.TCP)
-        self.proxies = [TcpProxy(self.runtime.registry, listener) for listener in listeners]
+        self._slots = Slots()
+        self.proxies = [TcpProxy(self.runtime.registry, one, Slots(whole=self._slots)) for one in listeners]
+        self._limit_slots()
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -67,12 +74,11 @@ class TcpWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Accept until told to stop, then drain."""
-        from deston.l4.server import Acceptor, most_connections
+        from deston.l4.server import Acceptor
 
         alone = self.cfg.workers == 1
         for listening, proxy in zip(self.sockets, self.proxies, strict=True):
-            slots = most_connections(proxy.config.max_connections, len(self.proxies))
-            self.acceptors.append(Acceptor(listening.sock, proxy.handle, slots, alone, proxy.config.name))
+            self.acceptors.append(Acceptor(listening.sock, proxy.handle, proxy.slots, alone, proxy.config.name))
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
             acceptor.start()
@@ -93,18 +99,26 @@ class TcpWorker(Worker):  # type: ignore[misc]
         limit = time.monotonic() + self.app.config.global_.drain_timeout
         while self._open() and time.monotonic() < limit:
             self.notify()
-            for acceptor in self.acceptors:
-                acceptor.slots.join(timeout=0.1)
+            gevent.sleep(DRAIN_LOOK)
         if self._open():
             log.warning("the drain time is over, connections cut: %d", self._open())
-        for acceptor in self.acceptors:
-            acceptor.slots.kill(timeout=1)
+        for proxy in self.proxies:
+            proxy.cut()
         self.runtime.monitor.stop()
         for account in self.runtime.accounts():
             log.info("%s", account)
 
     def _open(self) -> int:
-        return sum(len(acceptor.slots) for acceptor in self.acceptors)
+        return self._slots.taken
+
+    def _limit_slots(self) -> None:
+        """Set what a file says of how many connections there may be, and what the descriptors bear."""
+        from deston.l4.slots import affordable_connections
+
+        affordable = affordable_connections()
+        self._slots.limit = min(self.app.config.global_.max_connections or affordable, affordable)
+        for proxy in self.proxies:
+            proxy.slots.limit = proxy.config.max_connections
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """TERM: stop accepting, drain, leave."""
@@ -135,5 +149,6 @@ class TcpWorker(Worker):  # type: ignore[misc]
         self.app.config = config
         self.runtime.apply(config)
         for proxy, listener in zip(self.proxies, listeners, strict=True):
-            proxy.config = listener
+            proxy.configure(listener)
+        self._limit_slots()
         log.info("%s was reloaded", config.file)

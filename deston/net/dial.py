@@ -18,7 +18,9 @@ from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, WriteT
 from deston.net.stream import Stream
 
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR})
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR, errno.EALREADY})
+# The kernel makes the socket non-blocking, which saves a system call.
+_NON_BLOCKING_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 class Dialer(Protocol):
@@ -45,10 +47,9 @@ def dial(address: Address, timeout: float) -> Stream:
 def _new_socket(address: Address) -> RawSocket:
     family = socket.AF_UNIX if address.path else socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
     try:
-        raw = RawSocket(family, socket.SOCK_STREAM)
+        raw = RawSocket(family, _NON_BLOCKING_STREAM)
     except OSError as error:
         raise _dial_error(address, error.errno or 0) from error
-    raw.setblocking(False)
     if not address.path:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return raw
@@ -56,7 +57,11 @@ def _new_socket(address: Address) -> RawSocket:
 
 def _connect(stream: Stream, address: Address, timeout: float) -> None:
     try:
-        status = stream.socket.connect_ex(_target(address))
+        target = _target(address)
+        status = stream.socket.connect_ex(target)
+        if status == errno.EINPROGRESS:
+            # A server on this machine has accepted by now, or refused: asking costs less than waiting to be told.
+            status = stream.socket.connect_ex(target)
     except (OSError, ValueError) as error:  # Such as a path that is too long for a socket.
         raise ConnectError(f"{address}: {error}") from error
     if status in _UNDER_WAY:

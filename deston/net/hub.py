@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from gevent.hub import get_hub
+from gevent.hub import Hub, get_hub
 
 TICK = 1.0
 FINEST_TICK = 0.02
@@ -23,15 +23,6 @@ TOLERANCE = 0.25
 SCRATCH_SIZE = 1 << 20
 
 Kind = TypeVar("Kind")
-
-
-def one_for_hub(factory: Callable[[], Kind]) -> Kind:
-    """What ``factory`` makes, once for the current hub."""
-    # Kept on the hub itself: where gevent has patched it, threading.local would mean the greenlet.
-    kinds: dict[Callable[[], object], object] = vars(get_hub()).setdefault("deston", {})
-    if factory not in kinds:
-        kinds[factory] = factory()
-    return kinds[factory]  # type: ignore[return-value]
 
 
 class Sweepable(Protocol):
@@ -77,15 +68,42 @@ class Sweeper:
         return f"<Sweeper every {self._tick:g}s, {len(self.watched)} watched>"
 
 
+class Home:
+    """All that a hub has once; a stream keeps its own, so that the path of the bytes looks nothing up."""
+
+    __slots__ = ("hub", "io", "kinds", "scratch", "sweeper")
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.io: Callable[[int, int], Any] = hub.loop.io
+        self.scratch = memoryview(bytearray(SCRATCH_SIZE))
+        self.sweeper = Sweeper()
+        self.kinds: dict[Callable[[], object], object] = {}
+
+
+def home() -> Home:
+    """The home of the current hub."""
+    hub = get_hub()
+    # Kept on the hub itself: where gevent has patched it, threading.local would mean the greenlet.
+    found: Home | None = hub.__dict__.get("deston")
+    if found is None:
+        found = hub.__dict__["deston"] = Home(hub)
+    return found
+
+
+def one_for_hub(factory: Callable[[], Kind]) -> Kind:
+    """What ``factory`` makes, once for the current hub."""
+    kinds = home().kinds
+    if factory not in kinds:
+        kinds[factory] = factory()
+    return kinds[factory]  # type: ignore[return-value]
+
+
 def sweeper() -> Sweeper:
     """The sweeper of the current hub."""
-    return one_for_hub(Sweeper)
+    return home().sweeper
 
 
 def scratch() -> memoryview:
     """The scratch buffer of the current hub: free for use until the next switch."""
-    return one_for_hub(_new_scratch)
-
-
-def _new_scratch() -> memoryview:
-    return memoryview(bytearray(SCRATCH_SIZE))
+    return home().scratch

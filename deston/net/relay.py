@@ -1,25 +1,25 @@
 """The relay: bytes both ways between two streams, until both ways have ended.
 
-What lives here: copying, back-pressure, half-close, resets passed on, idle limits, byte counts.
-What must not: opening or closing streams' owners, choosing servers, protocols.
+What lives here: copying, back-pressure, half-close, resets passed on, limits of time, byte counts.
+What must not: opening or closing streams, choosing servers, protocols.
 Invariant: no byte is lost, added or reordered; a direction holds bytes of its own only while its target is
-blocked, and reads nothing meanwhile. The greenlet that runs a relay sleeps: callbacks of the hub move the bytes,
-through one scratch buffer, so none of them may switch between the read and the write.
+blocked, and reads nothing meanwhile. No greenlet belongs to a relay: callbacks of the hub move the bytes, through
+one scratch buffer, so none of them may switch between the read and the write.
 """
 
 from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import NamedTuple
 
-from gevent.hub import get_hub
 from greenlet import getcurrent
 
 from deston.errors import StreamError
 from deston.net import hub as hubs
-from deston.net.stream import Bytes, Stream
+from deston.net.stream import NEVER, Bytes, Stream
 
 # What a read takes at first, and again after its target was blocked; it doubles while the target takes all.
 FIRST_READ = 64 * 1024
@@ -33,8 +33,22 @@ class Ending(enum.Enum):
     CLIENT_RESET = "client reset"
     SERVER_RESET = "server reset"
     IDLE = "idle"  # Nothing moved for the idle timeout.
+    CLIENT_IDLE = "client idle"  # The client sent nothing for its own timeout.
+    SERVER_IDLE = "server idle"
     HALF_CLOSED = "half closed"  # One side had ended and nothing more came from the other.
+    LIFETIME = "lifetime"  # It was as old as a connection may become.
+    SERVER_DOWN = "server down"
     CUT = "cut"  # Ended from outside: a drain that was over.
+
+
+class Limits(NamedTuple):
+    """How long a relay may be silent and how old it may become, in seconds; ``math.inf`` for no limit."""
+
+    idle: float
+    half_closed: float
+    client_idle: float = NEVER
+    server_idle: float = NEVER
+    lifetime: float = NEVER
 
 
 class Direction:
@@ -42,7 +56,7 @@ class Direction:
 
     __slots__ = (
         "_limit", "_pending", "_receive", "_scratch", "_send",
-        "broken", "count", "ended", "relay", "source", "target",
+        "broken", "count", "ended", "moved", "relay", "source", "target",
     )  # fmt: skip
 
     def __init__(self, relay: Relay, source: Stream, target: Stream) -> None:
@@ -52,9 +66,10 @@ class Direction:
         self.count = 0
         self.ended = False
         self.broken = False
+        self.moved = False  # Set by whatever moves bytes, looked at once a tick: the bytes' path needs no clock.
         self._limit = FIRST_READ
         self._pending: Bytes = b""
-        self._scratch = hubs.scratch()
+        self._scratch = source.home.scratch
         self._receive = source.socket.recv_into
         self._send = target.socket.send
 
@@ -65,6 +80,12 @@ class Direction:
 
     def start(self) -> None:
         self.source.reader.start(self.on_readable)
+
+    def begin_with(self, data: bytes) -> None:
+        """Send what was read of the source before the relay was there, ahead of all that comes."""
+        sent = self._try_to_send(data)
+        if sent < len(data):
+            self._block(data[sent:])
 
     def on_readable(self) -> None:
         """Pass on what the source has sent; runs in the hub."""
@@ -79,7 +100,7 @@ class Direction:
         if not received:
             self._end()
             return
-        self.relay.moved = True
+        self.moved = True
         sent = self._try_to_send(scratch[:received])
         if sent < received:
             self._block(bytes(scratch[sent:received]))
@@ -88,7 +109,7 @@ class Direction:
 
     def on_writable(self) -> None:
         """Send what is pending, and read on when all of it is gone; runs in the hub."""
-        self.relay.moved = True
+        self.moved = True
         sent = self._try_to_send(self._pending)
         if sent < len(self._pending):
             self._pending = memoryview(self._pending)[sent:]
@@ -130,12 +151,13 @@ class Direction:
         to be read then seems to end well.
         """
         self.broken = not isinstance(error, BrokenPipeError)
+        self.relay.cut_short = True
         self._stop_reading()
         self.relay.finish_if_ended()
 
     def _stop_reading(self) -> None:
         self.ended = True
-        self.relay.moved = True  # The half-close timeout begins now.
+        self.moved = True  # The half-close timeout begins now.
         self.source.reader.stop()
 
     def __repr__(self) -> str:
@@ -145,46 +167,56 @@ class Direction:
 class Relay:
     """Bytes both ways between a client and a server.
 
-    ``idle_timeout`` and ``half_close_timeout`` are in seconds. ``moved`` is set by whatever moves bytes, and
-    looked at once a tick, so that the path of the bytes needs no clock.
+    ``way`` is the class of its two directions. ``cut_short`` says that a side stopped reading before the other had
+    ended, so that something may still be on its way to it.
     """
 
     __slots__ = (
-        "_ending", "_greenlet", "_half_close_timeout", "_idle_timeout", "_quiet_since",
-        "client", "from_client", "from_server", "moved", "server",
+        "_client_quiet_since", "_limits", "_on_end", "_server_quiet_since", "_started",
+        "client", "cut_short", "ending", "from_client", "from_server", "server",
     )  # fmt: skip
 
-    def __init__(self, client: Stream, server: Stream, idle_timeout: float, half_close_timeout: float) -> None:
+    def __init__(self, client: Stream, server: Stream, limits: Limits, way: type[Direction] = Direction) -> None:
         self.client = client
         self.server = server
-        self.moved = False
-        self.from_client = Direction(self, client, server)
-        self.from_server = Direction(self, server, client)
-        self._idle_timeout = idle_timeout
-        self._half_close_timeout = half_close_timeout
-        self._ending: Ending | None = None
-        self._greenlet: Any = None
+        self.cut_short = False
+        self.ending: Ending | None = None
+        self.from_client = way(self, client, server)
+        self.from_server = way(self, server, client)
+        self._limits = limits
+        self._on_end: Callable[[Relay], None] | None = None
+
+    def start(self, on_end: Callable[[Relay], None]) -> None:
+        """Relay from now on; ``on_end`` is called in the hub when it is over, and closes the streams.
+
+        After a reset, the other side's stream is closed with a reset, too.
+        """
+        sweeper = self.client.home.sweeper
+        sweeper.refine(min(self._limits))
+        self._started = self._client_quiet_since = self._server_quiet_since = time.monotonic()
+        self._on_end = on_end
+        sweeper.watched.add(self)
+        self.from_client.start()
+        self.from_server.start()
+        # Most clients have spoken by now: asking costs less than being told.
+        self.from_client.on_readable()
 
     def run(self) -> Ending:
-        """Relay until both ways have ended, and say how; the caller closes the streams.
+        """Relay while the greenlet that calls this sleeps, until it is over, and say how it ended."""
+        hub = self.client.home.hub
+        wake = getcurrent().switch
 
-        After a reset the other side is closed with a reset, too.
-        """
-        sweeper = hubs.sweeper()
-        sweeper.refine(min(self._idle_timeout, self._half_close_timeout))
-        self._quiet_since = time.monotonic()
-        self._greenlet = getcurrent()
-        sweeper.watched.add(self)
+        def end(relay: Relay) -> None:
+            relay.stop()
+            hub.loop.run_callback(wake)
+
+        self.start(end)
         try:
-            self.from_client.start()
-            self.from_server.start()
-            while self._ending is None:
-                get_hub().switch()
+            while self.ending is None:
+                hub.switch()
         finally:
-            self._greenlet = None
-            sweeper.watched.discard(self)
-            self._stop_watching()
-        return self._ending
+            self.stop()
+        return self.ending
 
     def finish_if_ended(self) -> bool:
         """End the relay if both ways have ended; whether they have."""
@@ -201,35 +233,61 @@ class Relay:
         (self.server if source is self.client else self.client).reset_when_closed()
         self._finish(Ending.CLIENT_RESET if source is self.client else Ending.SERVER_RESET)
 
+    def cut(self, ending: Ending = Ending.CUT) -> None:
+        """End the relay from outside; neither side may take what it got for all that there was."""
+        self.client.reset_when_closed()
+        self.server.reset_when_closed()
+        self._finish(ending)
+
     def sweep(self, now: float) -> None:
-        """End the relay if nothing has moved for too long; runs in the hub."""
-        if self.moved:
-            self.moved = False
-            self._quiet_since = now
-            return
+        """End the relay if nothing has moved for too long, or if it is too old; runs in the hub."""
+        from_client, from_server = self.from_client, self.from_server
+        if from_client.moved:
+            from_client.moved = False
+            self._client_quiet_since = now
+        if from_server.moved:
+            from_server.moved = False
+            self._server_quiet_since = now
+        ending = self._overdue(now)
+        if ending is not None:
+            self._time_out(ending)
+
+    def _overdue(self, now: float) -> Ending | None:
+        limits = self._limits
+        client_quiet, server_quiet = now - self._client_quiet_since, now - self._server_quiet_since
+        quiet = min(client_quiet, server_quiet)
         half = self.from_client.ended or self.from_server.ended
-        if now - self._quiet_since > (self._half_close_timeout if half else self._idle_timeout):
-            self._time_out(Ending.HALF_CLOSED if half else Ending.IDLE)
+        if quiet > (limits.half_closed if half else limits.idle):
+            return Ending.HALF_CLOSED if half else Ending.IDLE
+        if now - self._started > limits.lifetime:
+            return Ending.LIFETIME
+        if client_quiet > limits.client_idle and not self.from_client.ended:
+            return Ending.CLIENT_IDLE
+        if server_quiet > limits.server_idle and not self.from_server.ended:
+            return Ending.SERVER_IDLE
+        return None
 
     def _time_out(self, ending: Ending) -> None:
         for direction in (self.from_client, self.from_server):
-            if direction.is_blocked:
+            if direction.is_blocked or ending is Ending.LIFETIME:
                 direction.target.reset_when_closed()
         self._finish(ending)
 
     def _finish(self, ending: Ending) -> None:
-        if self._ending is not None:
+        if self.ending is not None:
             return
-        self._ending = ending
-        self._stop_watching()
-        # Not at once: the callback that found the end has still to return through this relay's objects.
-        get_hub().loop.run_callback(self._wake)
+        self.ending = ending
+        self.client.home.sweeper.watched.discard(self)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self)
+        # Without this cycle it is freed at once, and the garbage collector has less to look through.
+        del self.from_client.relay, self.from_server.relay
 
-    def _wake(self) -> None:
-        if self._greenlet is not None:
-            self._greenlet.switch()
-
-    def _stop_watching(self) -> None:
+    def stop(self) -> None:
+        """Move nothing any more, and call nobody back."""
+        self._on_end = None
+        self.client.home.sweeper.watched.discard(self)
         self.client.stop_watching()
         self.server.stop_watching()
 

@@ -18,7 +18,6 @@ from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gevent.hub import Hub, get_hub
 from greenlet import getcurrent
 
 from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
@@ -63,13 +62,13 @@ class Stream:
     arrives as ``ReadTimeout`` or ``WriteTimeout``.
     """
 
-    __slots__ = ("_hub", "_reader", "_sweeper", "_waiter", "_writer", "deadline", "socket")
+    __slots__ = ("_is_swept", "_reader", "_waiter", "_writer", "deadline", "home", "socket")
 
     def __init__(self, raw: RawSocket) -> None:
         self.socket = raw
         self.deadline = NEVER
-        self._hub: Hub = get_hub()
-        self._sweeper: hubs.Sweeper | None = None
+        self.home = hubs.home()
+        self._is_swept = False
         self._reader: Any = None
         self._writer: Any = None
         self._waiter: tuple[Any, type[StreamError]] | None = None
@@ -124,14 +123,14 @@ class Stream:
     def reader(self) -> Any:
         """The watcher for reading, made on first use and kept for the stream's life."""
         if self._reader is None:
-            self._reader = self._hub.loop.io(self.socket.fileno(), READ)
+            self._reader = self.home.io(self.socket.fileno(), READ)
         return self._reader
 
     @property
     def writer(self) -> Any:
         """The watcher for writing, made on first use and kept for the stream's life."""
         if self._writer is None:
-            self._writer = self._hub.loop.io(self.socket.fileno(), WRITE)
+            self._writer = self.home.io(self.socket.fileno(), WRITE)
         return self._writer
 
     def _wait(self, watcher: Any, timeout: type[StreamError]) -> None:
@@ -139,7 +138,7 @@ class Stream:
         self._waiter = current, timeout
         watcher.start(current.switch)
         try:
-            self._hub.switch()
+            self.home.hub.switch()
         finally:
             watcher.stop()
             self._waiter = None
@@ -149,11 +148,11 @@ class Stream:
         if seconds == NEVER:
             self.deadline = NEVER
             return
-        if self._sweeper is None:
-            self._sweeper = hubs.sweeper()
-            self._sweeper.watched.add(self)
+        if not self._is_swept:
+            self._is_swept = True
+            self.home.sweeper.watched.add(self)
         if seconds < 1.0 / hubs.TOLERANCE:
-            self._sweeper.refine(seconds)
+            self.home.sweeper.refine(seconds)
         self.deadline = time.monotonic() + seconds
 
     def sweep(self, now: float) -> None:
@@ -191,14 +190,15 @@ class Stream:
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
-        self._reader = self._writer = None
-        if self._sweeper is not None:
-            self._sweeper.watched.discard(self)
-            self._sweeper = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._is_swept:
+            self._is_swept = False
+            self.home.sweeper.watched.discard(self)
         self.socket.close()
 
     def reset_when_closed(self) -> None:

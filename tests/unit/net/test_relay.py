@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deston.net import hub as hubs
-from deston.net.relay import LARGEST_READ, Ending, Relay
+from deston.net.relay import LARGEST_READ, Ending, Limits, Relay
 from deston.net.stream import Stream
 from tests.peers import DEADLINE_S, READ_SIZE, reset, wait_until
 from tests.wires import SMALL_BUFFER, fill, in_good_time, read_all, read_exactly, tcp_pair, unix_pair
@@ -76,7 +76,9 @@ def relayed(
     buffers = buffer if isinstance(buffer, tuple) else (buffer, buffer)
     pairs = [pair() if pair else tcp_pair(one) for one in buffers]
     with pairs[0] as (near_client, client), pairs[1] as (near_server, server), in_good_time():
-        line = Line(client, server, Relay(Stream(near_client), Stream(near_server), idle_timeout, half_close_timeout))
+        line = Line(
+            client, server, Relay(Stream(near_client), Stream(near_server), Limits(idle_timeout, half_close_timeout))
+        )
         try:
             yield line
         finally:
@@ -399,7 +401,7 @@ def test_a_half_closed_line_that_moves_is_kept(way: int) -> None:
 def test_a_kill_leaves_no_watcher(blocked: bool) -> None:
     """A relay whose greenlet is killed calls nobody back and is swept no more; the streams are the caller's."""
     with tcp_pair(SMALL_BUFFER) as (near_client, client), tcp_pair(SMALL_BUFFER) as (near_server, server):
-        relay = Relay(Stream(near_client), Stream(near_server), NEVER, NEVER)
+        relay = Relay(Stream(near_client), Stream(near_server), Limits(NEVER, NEVER))
         running = gevent.spawn(relay.run)
         gevent.sleep(0)
         assert relay in hubs.sweeper().watched
