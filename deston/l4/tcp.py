@@ -17,13 +17,15 @@ from greenlet import GreenletExit, getcurrent
 from deston.address import client_key
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
-from deston.balancer.server import Server
-from deston.config.model import ListenerConfig
+from deston.balancer.server import Health, Server
+from deston.config.model import ListenerConfig, OnDown, PoolConfig
 from deston.errors import ConnectError, DestonError, OutOfDescriptors, Retry
 from deston.l4.slots import Slots
+from deston.net.crew import crew
 from deston.net.dial import Dialer, dial
+from deston.net.linger import linger
 from deston.net.relay import Ending, Limits, Relay
-from deston.net.stream import Stream
+from deston.net.stream import NEVER, Stream
 
 log = logging.getLogger("deston.l4")
 
@@ -58,13 +60,29 @@ class TcpProxy:
         """The limits of time of a connection from this listener to a pool."""
         limits = self._limits.get(pool)
         if limits is None:
-            limits = self._limits[pool] = Limits(self.config.client_timeout, pool.config.half_close_timeout)
+            limits = self._limits[pool] = _limits(self.config, pool.config)
         return limits
+
+    def sweep(self, now: float) -> None:
+        """End the connections of servers that went down, where their pool asks for it; once a tick, in the hub."""
+        for connection in list(self.connections):
+            connection.end_if_down()
 
     def cut(self) -> None:
         """End every connection: neither side may take what it got for all that there was."""
         for connection in list(self.connections):
             connection.cut()
+
+
+def _limits(listener: ListenerConfig, pool: PoolConfig) -> Limits:
+    lifetimes = [one for one in (listener.max_lifetime, pool.max_lifetime) if one]
+    return Limits(
+        idle=listener.client_timeout,
+        half_closed=pool.half_close_timeout,
+        client_idle=listener.client_idle_timeout or NEVER,
+        server_idle=pool.server_idle_timeout or NEVER,
+        lifetime=min(lifetimes, default=NEVER),
+    )
 
 
 class Connection:
@@ -140,7 +158,33 @@ class Connection:
         server.bytes_out += relay.from_server.count
         if relay.ending is not None and relay.ending is not Ending.CLOSED:
             log.debug("%s: a connection to %s ended: %s", self.proxy.config.name, server.name, relay.ending.value)
-        self._close()
+        seconds = self.proxy.config.linger_timeout
+        if relay.from_client.gave_up and relay.ending is Ending.CLOSED and seconds:
+            self._linger(seconds)
+        else:
+            self._close()
+
+    def _linger(self, seconds: float) -> None:
+        """The server is gone and the client still sends: let it read the server's last bytes."""
+        self._release_server()
+        self._relay = None
+        # Not from here: the crew begins its tasks in the hub, and this may be the greenlet of the connection.
+        self.client.home.hub.loop.run_callback(crew().run, self._linger_and_close, seconds)
+
+    def _linger_and_close(self, seconds: float) -> None:
+        self._greenlet = getcurrent()
+        try:
+            linger(self.client, seconds)
+        finally:
+            self._close()
+
+    def end_if_down(self) -> None:
+        """End a connection whose server is down, where its pool says so."""
+        lease = self._lease
+        if self._relay is None or lease is None or lease.pool.config.on_down is not OnDown.CLOSE:
+            return
+        if lease.server.health is Health.DOWN:
+            self._relay.cut(Ending.SERVER_DOWN)
 
     def cut(self) -> None:
         """End the connection, whatever it is at; for the hub or another greenlet."""
@@ -154,9 +198,12 @@ class Connection:
         self._greenlet = None
         self._relay = None
         self.client.close()
+        self._release_server()
+        self.proxy.connections.discard(self)
+        self.proxy.slots.leave()
+
+    def _release_server(self) -> None:
         if self.server is not None:
             self.server.close()
         if self._lease is not None:
             self._lease.release()
-        self.proxy.connections.discard(self)
-        self.proxy.slots.leave()

@@ -75,10 +75,12 @@ class TcpWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Accept until told to stop, then drain."""
         from deston.l4.server import Acceptor
+        from deston.net import hub as hubs
 
         alone = self.cfg.workers == 1
         for listening, proxy in zip(self.sockets, self.proxies, strict=True):
             self.acceptors.append(Acceptor(listening.sock, proxy.handle, proxy.slots, alone, proxy.config.name))
+            hubs.sweeper().watched.add(proxy)
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
             acceptor.start()

@@ -56,7 +56,7 @@ class Direction:
 
     __slots__ = (
         "_limit", "_pending", "_receive", "_scratch", "_send",
-        "broken", "count", "ended", "moved", "relay", "source", "target",
+        "broken", "count", "ended", "gave_up", "moved", "relay", "source", "target",
     )  # fmt: skip
 
     def __init__(self, relay: Relay, source: Stream, target: Stream) -> None:
@@ -66,6 +66,7 @@ class Direction:
         self.count = 0
         self.ended = False
         self.broken = False
+        self.gave_up = False  # Its source may still be sending, and nobody takes it.
         self.moved = False  # Set by whatever moves bytes, looked at once a tick: the bytes' path needs no clock.
         self._limit = FIRST_READ
         self._pending: Bytes = b""
@@ -151,7 +152,7 @@ class Direction:
         to be read then seems to end well.
         """
         self.broken = not isinstance(error, BrokenPipeError)
-        self.relay.cut_short = True
+        self.gave_up = True
         self._stop_reading()
         self.relay.finish_if_ended()
 
@@ -167,19 +168,17 @@ class Direction:
 class Relay:
     """Bytes both ways between a client and a server.
 
-    ``way`` is the class of its two directions. ``cut_short`` says that a side stopped reading before the other had
-    ended, so that something may still be on its way to it.
+    ``way`` is the class of its two directions.
     """
 
     __slots__ = (
         "_client_quiet_since", "_limits", "_on_end", "_server_quiet_since", "_started",
-        "client", "cut_short", "ending", "from_client", "from_server", "server",
+        "client", "ending", "from_client", "from_server", "server",
     )  # fmt: skip
 
     def __init__(self, client: Stream, server: Stream, limits: Limits, way: type[Direction] = Direction) -> None:
         self.client = client
         self.server = server
-        self.cut_short = False
         self.ending: Ending | None = None
         self.from_client = way(self, client, server)
         self.from_server = way(self, server, client)

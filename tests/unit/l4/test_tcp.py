@@ -17,7 +17,7 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import ServerConfig
+from deston.config.model import OnDown, ServerConfig
 from deston.errors import OutOfDescriptors
 from deston.l4.tcp import TcpProxy
 from deston.net.stream import Stream
@@ -376,6 +376,71 @@ def test_a_half_closed_connection_is_ended() -> None:
             assert read_all(client.far) == b""
             client.join()
     assert setting.active == 0
+
+
+def test_a_connection_has_the_shorter_life_of_listener_and_pool() -> None:
+    """Whoever sets the shorter life ends the connection, with a reset."""
+    with EchoServer() as server:
+        for listener, pool in ((SOON, 0.0), (3600.0, SOON)):
+            setting = Setting(make_pool(at("a", server), max_lifetime=pool), max_lifetime=listener)
+            with setting.client() as client:
+                client.far.sendall(b"hello")
+                assert read_exactly(client.far, 5) == b"hello"
+                with pytest.raises(ConnectionResetError):
+                    client.far.recv(1)
+                client.join()
+            assert setting.active == 0
+
+
+@pytest.mark.parametrize("on_down", OnDown)
+def test_a_server_that_goes_down(on_down: OnDown) -> None:
+    """Its connections are left alone or ended with a reset, as its pool says."""
+    with EchoServer() as server:
+        setting = Setting(make_pool(at("a", server), on_down=on_down))
+        with setting.client() as client:
+            client.far.sendall(b"hello")
+            assert read_exactly(client.far, 5) == b"hello"
+            setting.proxy.sweep(0)
+            setting.server("a").health = Health.DOWN
+            setting.pool.refresh()
+            setting.proxy.sweep(0)
+            if on_down is OnDown.CLOSE:
+                with pytest.raises(ConnectionResetError):
+                    client.far.recv(1)
+                client.join()
+            else:
+                client.far.sendall(b"again")
+                assert read_exactly(client.far, 5) == b"again"
+
+
+@pytest.mark.parametrize("linger_timeout", [5.0, 0.0], ids=["lingering", "closing at once"])
+def test_a_client_that_sends_on_to_a_server_that_has_left(linger_timeout: float) -> None:
+    """The last bytes of a server that has left reach a client that does not listen yet, if there is time to linger."""
+
+    class AnswersAndLeaves(Peer):
+        def serve(self, connection: socket.socket) -> None:
+            self.take(connection, 1)
+            connection.sendall(b"the last word")
+
+    with AnswersAndLeaves() as server:
+        setting = Setting(make_pool(at("a", server)), linger_timeout=linger_timeout)
+        with setting.client() as client:
+            client.far.sendall(b".")
+            wait_until(lambda: client.far.recv(13, socket.MSG_PEEK) == b"the last word", "it", gevent.sleep)
+            wait_until(lambda: _sends_on(client.far, setting), "the server's loss", gevent.sleep)
+            if linger_timeout:
+                assert read_all(client.far) == b"the last word"
+                assert setting.proxy.connections
+                client.far.close()
+            client.join()
+    assert setting.active == 0
+
+
+def _sends_on(far: Any, setting: Setting) -> bool:
+    """Send one byte more; whether the proxy has found out that the server is gone."""
+    with contextlib.suppress(ConnectionError):
+        far.sendall(b".")
+    return setting.active == 0
 
 
 def test_a_connection_that_is_cut_gives_resets() -> None:

@@ -69,6 +69,7 @@ class Line:
 def relayed(
     idle_timeout: float = NEVER,
     half_close_timeout: float = NEVER,
+    *more: float,
     buffer: int | tuple[int, int] = 0,
     pair: Callable[[], AbstractContextManager[tuple[Any, Any]]] | None = None,
 ) -> Iterator[Line]:
@@ -76,9 +77,8 @@ def relayed(
     buffers = buffer if isinstance(buffer, tuple) else (buffer, buffer)
     pairs = [pair() if pair else tcp_pair(one) for one in buffers]
     with pairs[0] as (near_client, client), pairs[1] as (near_server, server), in_good_time():
-        line = Line(
-            client, server, Relay(Stream(near_client), Stream(near_server), Limits(idle_timeout, half_close_timeout))
-        )
+        limits = Limits(idle_timeout, half_close_timeout, *more)
+        line = Line(client, server, Relay(Stream(near_client), Stream(near_server), limits))
         try:
             yield line
         finally:
@@ -395,6 +395,48 @@ def test_a_half_closed_line_that_moves_is_kept(way: int) -> None:
         assert not line.running.ready()
         line.relay.sweep(now + 31)
         assert line.ending() is Ending.HALF_CLOSED
+
+
+@ways()
+def test_each_side_may_have_a_limit_of_its_own(way: int) -> None:
+    """A side that sends nothing for its own timeout ends the relay, however much the other one sends."""
+    more = (30.0, NEVER) if way == 0 else (NEVER, 30.0)
+    with relayed(NEVER, NEVER, *more) as line:
+        silent, busy = line.ends[way]
+        converse(line)
+        now = line.stop_the_clock()
+        for _ in range(2):
+            busy.sendall(b".")
+            assert silent.recv(1) == b"."
+            now += 16
+            line.relay.sweep(now)
+        assert line.ending() is (Ending.CLIENT_IDLE, Ending.SERVER_IDLE)[way]
+
+
+def test_a_side_that_has_ended_is_not_idle() -> None:
+    """The limit on a side's silence is over with its end; then the half-close timeout holds."""
+    with relayed(NEVER, 3600.0, 30.0) as line:
+        converse(line)
+        line.client.shutdown(socket.SHUT_WR)
+        assert read_all(line.server) == b""
+        now = line.stop_the_clock()
+        line.relay.sweep(now + 31)
+        assert not line.running.ready()
+
+
+def test_a_relay_may_become_so_old() -> None:
+    """At the end of its life a busy relay is cut with a reset, so that nobody takes what came for all."""
+    with relayed(NEVER, NEVER, NEVER, NEVER, 100.0) as line:
+        converse(line)
+        now = line.stop_the_clock()
+        line.client.sendall(b".")
+        assert line.server.recv(1) == b"."
+        line.relay.sweep(now + 99)
+        assert not line.running.ready()
+        line.relay.sweep(now + 101)
+        assert line.ending() is Ending.LIFETIME
+        with pytest.raises(ConnectionResetError):
+            line.client.recv(1)
 
 
 @pytest.mark.parametrize("blocked", [False, True], ids=["quiet", "with bytes pending"])
