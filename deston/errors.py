@@ -138,6 +138,25 @@ class ProtocolError(DestonError):
     """A peer broke the rules of HTTP."""
 
 
+class BadProxyHeader(ProtocolError):
+    """A connection does not begin with a valid header of the PROXY protocol."""
+
+    http_status = 400
+
+
+class BadClientHello(ProtocolError):
+    """A connection does not begin with a TLS client's first message, or that is malformed or ambiguous."""
+
+    http_status = 400
+
+
+class PrefaceTimeout(StreamError):
+    """A client did not complete in time what comes before its first byte to the server."""
+
+    retry = Retry.NEVER
+    http_status = 408
+
+
 class BadRequest(ProtocolError):
     """A client's request cannot be read in one way only."""
 
