@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 RUNTIME = [
     "click>=8.2",  # From here on its test runner keeps standard error apart.
     "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
+    "cryptography>=42",  # Reads which names a certificate is for.
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.

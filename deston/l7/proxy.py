@@ -97,8 +97,9 @@ class Proxy:
         endpoint = server.endpoint_or_fail()
         if not server.tls:
             return dial(endpoint, pool.config.connect_timeout)
-        name = pool.config.tls.server_name or server.address.host
-        return dial_tls(endpoint, pool.config.connect_timeout, self._contexts[pool.name], name)
+        config = pool.config
+        name = config.tls.server_name or server.address.host
+        return dial_tls(endpoint, config.connect_timeout, self._contexts[pool.name], name, config.handshake_timeout)
 
 
 def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:

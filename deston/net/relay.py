@@ -20,10 +20,14 @@ from greenlet import getcurrent
 from deston.errors import StreamError
 from deston.net import hub as hubs
 from deston.net.stream import NEVER, Bytes, Stream
+from deston.net.tls_stream import TlsStream
 
 # What a read takes at first, and again after its target was blocked; it doubles while the target takes all.
 FIRST_READ = 64 * 1024
 LARGEST_READ = hubs.SCRATCH_SIZE
+
+#: What a relay can have on either side; with TLS, its ways are ``SecureDirection``.
+Side = Stream | TlsStream
 
 
 class Ending(enum.Enum):
@@ -59,7 +63,7 @@ class Direction:
         "broken", "count", "ended", "gave_up", "moved", "relay", "source", "target",
     )  # fmt: skip
 
-    def __init__(self, relay: Relay, source: Stream, target: Stream) -> None:
+    def __init__(self, relay: Relay, source: Side, target: Side) -> None:
         self.relay = relay
         self.source = source
         self.target = target
@@ -71,8 +75,8 @@ class Direction:
         self._limit = FIRST_READ
         self._pending: Bytes = b""
         self._scratch = source.home.scratch
-        self._receive = source.socket.recv_into
-        self._send = target.socket.send
+        self._receive: Callable[[memoryview, int], int] = source.socket.recv_into
+        self._send: Callable[[Bytes], int] = target.socket.send
 
     @property
     def is_blocked(self) -> bool:
@@ -115,6 +119,8 @@ class Direction:
         if sent < len(self._pending):
             self._pending = memoryview(self._pending)[sent:]
             return
+        if self.gave_up:
+            return
         self._pending = b""
         self.target.writer.stop()
         if not self.ended:
@@ -153,6 +159,9 @@ class Direction:
         """
         self.broken = not isinstance(error, BrokenPipeError)
         self.gave_up = True
+        if self._pending:
+            self._pending = b""
+            self.target.writer.stop()
         self._stop_reading()
         self.relay.finish_if_ended()
 
@@ -176,7 +185,7 @@ class Relay:
         "client", "ending", "from_client", "from_server", "server",
     )  # fmt: skip
 
-    def __init__(self, client: Stream, server: Stream, limits: Limits, way: type[Direction] = Direction) -> None:
+    def __init__(self, client: Side, server: Side, limits: Limits, way: type[Direction] = Direction) -> None:
         self.client = client
         self.server = server
         self.ending: Ending | None = None
@@ -196,9 +205,8 @@ class Relay:
         self._on_end = on_end
         sweeper.watched.add(self)
         self.from_client.start()
-        self.from_server.start()
-        # Most clients have spoken by now: asking costs less than being told.
-        self.from_client.on_readable()
+        if self.ending is None:
+            self.from_server.start()
 
     def run(self) -> Ending:
         """Relay while the greenlet that calls this sleeps, until it is over, and say how it ended."""
@@ -227,7 +235,7 @@ class Relay:
             self._finish(Ending.CLOSED)
         return True
 
-    def reset_by(self, source: Stream) -> None:
+    def reset_by(self, source: Side) -> None:
         """A side was reset: the other one is to see a reset, not an end that looks whole."""
         (self.server if source is self.client else self.client).reset_when_closed()
         self._finish(Ending.CLIENT_RESET if source is self.client else Ending.SERVER_RESET)
@@ -276,6 +284,7 @@ class Relay:
         if self.ending is not None:
             return
         self.ending = ending
+        self.from_client.ended = self.from_server.ended = True
         self.client.home.sweeper.watched.discard(self)
         on_end, self._on_end = self._on_end, None
         if on_end is not None:

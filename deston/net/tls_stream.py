@@ -1,0 +1,284 @@
+"""A stream that speaks TLS.
+
+What lives here: encryption and decryption on top of a ``Stream``, for greenlets and for relays.
+What must not: contexts and certificates, the plain socket's own business.
+Invariant: an end that the peer has not announced is an error, and never looks whole. The engine is OpenSSL's on memory
+buffers, so that it never sees a socket and works with and without gevent's monkey-patching.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from _socket import socket as RawSocket
+from contextlib import suppress
+from typing import Any
+
+from deston.errors import StreamError, StreamReset
+from deston.net import hub as hubs
+from deston.net.stream import Bytes, Stream, translated
+
+# How much is encrypted or decrypted at a time, so that no copy of a large body is made.
+_LARGEST_PIECE = 64 * 1024
+# What a peer may make TLS say without taking it, in bytes: many times what any sound peer asks for.
+MOST_UNSENT = 64 * 1024
+
+
+class TlsStream:
+    """One side of TLS on a stream.
+
+    For greenlets it is a ``ByteStream``; see there for what each method does. For a relay it has ``receive`` and
+    ``send``, which do what a socket's methods do and never wait; the two ways of use are not mixed.
+    """
+
+    __slots__ = (
+        "_ahead", "_engine", "_failure", "_from_peer", "_has_ended_writing", "_is_reset", "_owed", "_stream",
+        "_to_peer", "_unsent", "at_end",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: Stream, context: ssl.SSLContext, server_name: str = "", *, is_server: bool = False
+    ) -> None:
+        self._stream = stream
+        self._from_peer = ssl.MemoryBIO()
+        self._to_peer = ssl.MemoryBIO()
+        # With no name at all, OpenSSL would silently verify none; an empty one is an error.
+        name = server_name if server_name or context.check_hostname else None
+        self._engine = context.wrap_bio(self._from_peer, self._to_peer, server_side=is_server, server_hostname=name)
+        self._ahead = b""
+        #: Whether what was received last is followed by the end, or an error, which the next ``receive`` tells.
+        self.at_end = False
+        self._failure: OSError | None = None
+        self._unsent = memoryview(b"")
+        self._owed = 0
+        self._has_ended_writing = False
+        self._is_reset = False
+
+    def begin_with(self, data: bytes) -> None:
+        """Take what was read of the peer before TLS was there."""
+        self._from_peer.write(data)
+
+    def shake_hands(self) -> None:
+        """Complete the handshake; raises ``StreamError`` with OpenSSL's reason."""
+        while True:
+            try:
+                self._engine.do_handshake()
+                self._flush()
+                return
+            except ssl.SSLWantReadError:
+                self._feed()
+            except ssl.SSLError as error:
+                with suppress(StreamError):  # The alert is a courtesy.
+                    self._flush()
+                raise _translated(error) from error
+
+    def read(self, limit: int) -> bytes:
+        """Up to ``limit`` bytes; empty at an end that the peer has announced."""
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        while True:
+            try:
+                return self._engine.read(limit)
+            except ssl.SSLWantReadError:
+                self._feed()
+            except ssl.SSLZeroReturnError:  # How an end is told where this side has ended, too.
+                return b""
+            except ssl.SSLError as error:
+                raise _translated(error) from error
+
+    def write(self, data: Bytes) -> None:
+        """Encrypt and send all of ``data``."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._engine.write(rest[:_LARGEST_PIECE]) :]
+            except ssl.SSLWantReadError:
+                self._feed()
+            except ssl.SSLError as error:
+                raise _translated(error) from error
+            self._flush()
+
+    def _feed(self) -> None:
+        """Hand OpenSSL what the peer sends next; an end without a close notice is a truncation."""
+        self._flush()
+        self._take_in(self._stream.read(_LARGEST_PIECE))
+
+    def _take_in(self, data: bytes) -> None:
+        if data:
+            self._from_peer.write(data)
+        else:
+            self._from_peer.write_eof()
+
+    def _flush(self) -> None:
+        data = self._to_peer.read()
+        if data:
+            self._stream.write(data)
+
+    def receive(self, buffer: memoryview, limit: int) -> int:
+        """As a socket's ``recv_into``: what has come, decrypted, which may be more than ``limit``.
+
+        ``buffer`` has to hold all that one read can bring: the engine is always emptied, because no watcher would
+        tell of what is left in it. 0 is an end that the peer has announced. Raises ``OSError``.
+        """
+        taken = 0
+        while not taken and not self.at_end:
+            taken = self._decrypt(buffer)
+            if not taken and not self.at_end:
+                self._take_in(self._stream.socket.recv(_LARGEST_PIECE))
+        if not taken and self._failure is not None:
+            raise self._failure
+        self._answer_peer()
+        return taken
+
+    def _decrypt(self, buffer: memoryview) -> int:
+        """Empty the engine into ``buffer``."""
+        taken = 0
+        try:
+            while count := self._engine.read(len(buffer) - taken, buffer[taken:]):
+                taken += count  # type: ignore[operator]
+            self.at_end = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.at_end = True
+        except ssl.SSLError as error:
+            self.at_end = True
+            self._failure = ConnectionResetError(errno.ECONNRESET, error.reason or str(error))
+        return taken
+
+    def _answer_peer(self) -> None:
+        """Send what TLS itself has to say, such as a new key; a peer that asks for more than it takes is cut off."""
+        if not self._send_encrypted() and self._to_peer.pending > MOST_UNSENT:
+            raise ConnectionResetError(errno.ECONNRESET, "the peer does not take what it asked for")
+
+    def send(self, data: Bytes) -> int:
+        """As a socket's: how much of ``data`` is encrypted and gone.
+
+        What is encrypted but not gone is not counted yet: the next call has to begin with the same bytes, as with
+        OpenSSL's own ``SSL_write``. Raises ``OSError``.
+        """
+        if not self._send_encrypted():
+            raise BlockingIOError
+        taken, self._owed = self._owed, 0
+        while taken < len(data):
+            piece = data[taken : taken + _LARGEST_PIECE]
+            try:
+                self._engine.write(piece)
+            except ssl.SSLError as error:
+                raise ConnectionResetError(errno.ECONNRESET, error.reason or str(error)) from error
+            if not self._send_encrypted():
+                self._owed = len(piece)
+                break
+            taken += len(piece)
+        return taken
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something is encrypted and not gone."""
+        return bool(self._unsent or self._to_peer.pending)
+
+    def _send_encrypted(self) -> bool:
+        """Send what is encrypted; whether all of it is gone. Raises ``OSError``."""
+        while self.has_unsent:
+            if not self._unsent:
+                self._unsent = memoryview(self._to_peer.read())
+            try:
+                self._unsent = self._unsent[self._stream.socket.send(self._unsent) :]
+            except BlockingIOError:
+                return False
+        return True
+
+    def shutdown_write(self) -> None:
+        """Tell the peer that nothing more will come, and go on reading; again, once it takes more, until it is told.
+
+        Raises ``StreamError``.
+        """
+        self._end_writing()
+        try:
+            is_told = self._send_encrypted()
+        except OSError as error:
+            self._unsent = memoryview(b"")
+            self._to_peer.read()
+            raise translated(error) from error
+        if is_told:
+            self._stream.shutdown_write()
+
+    def expire_after(self, seconds: float) -> None:
+        self._stream.expire_after(seconds)
+
+    @property
+    def alpn(self) -> str:
+        """The protocol that both sides agreed on, or an empty text."""
+        return self._engine.selected_alpn_protocol() or ""
+
+    @property
+    def home(self) -> hubs.Home:
+        return self._stream.home
+
+    @property
+    def socket(self) -> RawSocket:
+        return self._stream.socket
+
+    @property
+    def reader(self) -> Any:
+        return self._stream.reader
+
+    @property
+    def writer(self) -> Any:
+        return self._stream.writer
+
+    def stop_watching(self) -> None:
+        self._stream.stop_watching()
+
+    def reset_when_closed(self) -> None:
+        self._is_reset = True
+        self._stream.reset_when_closed()
+
+    def is_quiet(self) -> bool:
+        return not self.has_input()
+
+    def has_input(self) -> bool:
+        """As of any stream; what TLS says of itself, such as a new session ticket, is taken in and is no input.
+
+        Only OpenSSL can tell one from the other, by reading: so a byte is read ahead.
+        """
+        if self._ahead:
+            return True
+        try:
+            return self._read_ahead()
+        except (ssl.SSLError, StreamError):
+            return True  # A read tells what is wrong.
+
+    def _read_ahead(self) -> bool:
+        while True:
+            try:
+                self._ahead = self._engine.read(1)
+                return True
+            except ssl.SSLWantReadError:
+                if not self._stream.has_input():
+                    return False
+            self._feed()
+
+    def close(self) -> None:
+        """Close; a notice is sent if the socket takes it at once, and none if the peer is to see a reset."""
+        if not self._is_reset:
+            self._end_writing()
+            if self._stream.send_at_once(self._unsent) == len(self._unsent):
+                self._stream.send_at_once(self._to_peer.read())
+        self._stream.close()
+
+    def _end_writing(self) -> None:
+        if not self._has_ended_writing:
+            self._has_ended_writing = True
+            with suppress(ssl.SSLError):  # It wants the peer's notice, too, which comes when it comes.
+                self._engine.unwrap()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+
+def _translated(error: ssl.SSLError) -> StreamError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return StreamReset(f"the certificate cannot be trusted: {error.verify_message}")
+    return StreamReset(error.reason or str(error))
