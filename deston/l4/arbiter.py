@@ -21,6 +21,7 @@ from deston.config.consistency import require_listeners
 from deston.config.load import load
 from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
+from deston.l4.certificates import require_certificates
 from deston.net.listen import require_bindable
 
 log = logging.getLogger("deston.l4")
@@ -46,9 +47,13 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def read(self) -> Config:
-        """Read the file; raises ``ConfigError`` also where it has no TCP listener."""
+        """Read the file and its certificates.
+
+        Raises ``ConfigError``, also where it has no TCP listener, and ``StartError``.
+        """
         config = load(self.file, Protocol.TCP)
         require_listeners(config, Protocol.TCP)
+        require_certificates(config)
         return config
 
     @property

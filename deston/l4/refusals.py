@@ -1,6 +1,6 @@
 """Refusals: why a client was not served, and how often.
 
-What lives here: the reasons, the error that carries one, and the counter. Pure.
+What lives here: the reasons, which error stands for which, and the counter. Pure.
 What must not: the rules that refuse.
 Invariant: each refused client is counted once, by one reason.
 """
@@ -10,7 +10,18 @@ from __future__ import annotations
 import enum
 from collections import Counter
 
-from deston.errors import DestonError
+from deston.errors import (
+    ClientGone,
+    ConnectError,
+    ConnectTimeout,
+    DestonError,
+    NoRoute,
+    NoServerAvailable,
+    OutOfDescriptors,
+    PrefaceTimeout,
+    ProtocolError,
+    StreamError,
+)
 
 
 class Refusal(enum.Enum):
@@ -25,9 +36,13 @@ class Refusal(enum.Enum):
     TLS = "TLS handshake failed"
     NO_ROUTE = "no route"
     NO_SERVER = "no server"
+    QUEUE_FULL = "queue full"
+    QUEUE_TIMEOUT = "queue timeout"
     CONNECT = "connect failed"
+    CONNECT_TIMEOUT = "connect timeout"
     DESCRIPTORS = "out of descriptors"
     CLIENT_GONE = "client gone"
+    OTHER = "other"
 
 
 class Refused(DestonError):
@@ -36,6 +51,28 @@ class Refused(DestonError):
     def __init__(self, reason: Refusal, message: str = "") -> None:
         self.reason = reason
         super().__init__(message or reason.value)
+
+
+# The first kind that fits an error says why.
+_REASONS: tuple[tuple[type[DestonError], Refusal], ...] = (
+    (PrefaceTimeout, Refusal.PREFACE_TIMEOUT),
+    (ProtocolError, Refusal.PREFACE),
+    (ClientGone, Refusal.CLIENT_GONE),
+    (NoRoute, Refusal.NO_ROUTE),
+    (NoServerAvailable, Refusal.NO_SERVER),
+    (OutOfDescriptors, Refusal.DESCRIPTORS),
+    (ConnectTimeout, Refusal.CONNECT_TIMEOUT),
+    (ConnectError, Refusal.CONNECT),
+    # No other stream than the client's is read before the relay.
+    (StreamError, Refusal.CLIENT_GONE),
+)
+
+
+def refusal_of(error: DestonError) -> Refusal:
+    """Why a client was refused for which this error was raised."""
+    if isinstance(error, Refused):
+        return error.reason
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), Refusal.OTHER)
 
 
 class Refusals:

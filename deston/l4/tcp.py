@@ -1,6 +1,6 @@
 """One TCP connection, from its acceptance to its account.
 
-What lives here: lease, dial, redispatch, relay.
+What lives here: reception, lease, dial, redispatch, relay.
 What must not: accepting (``server.py``), moving bytes (``net.relay``), choosing (``balancer``).
 Invariant: however a connection ends, its lease and its slot are released and both sockets are closed.
 """
@@ -10,58 +10,82 @@ from __future__ import annotations
 import logging
 import time
 from _socket import socket as RawSocket
+from collections.abc import Iterable
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
-from deston.address import client_key
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import ListenerConfig, OnDown, PoolConfig
+from deston.config.model import ListenerConfig, OnDown, RouteConfig
 from deston.errors import ConnectError, DestonError, OutOfDescriptors, Retry
+from deston.l4.client import Client
+from deston.l4.reception import Reception
+from deston.l4.refusals import Refusal, Refusals, refusal_of
 from deston.l4.slots import Slots
+from deston.l4.to_pool import ToPool
 from deston.net.crew import crew
 from deston.net.dial import Dialer, dial
 from deston.net.linger import linger
-from deston.net.relay import Ending, Limits, Relay
-from deston.net.stream import NEVER, Stream
+from deston.net.relay import Direction, Ending, Relay, Side
+from deston.net.secure_relay import SecureDirection
+from deston.net.stream import Stream
 
 log = logging.getLogger("deston.l4")
+
+# What an operator is told of; the rest is a client's own matter, and any number of clients can be made to fail.
+_TOLD = (
+    Refusal.NO_SERVER, Refusal.QUEUE_FULL, Refusal.QUEUE_TIMEOUT, Refusal.CONNECT, Refusal.CONNECT_TIMEOUT,
+    Refusal.DESCRIPTORS, Refusal.OTHER,
+)  # fmt: skip
 
 
 class TcpProxy:
     """Serves the connections of one listener.
 
-    ``config`` may be replaced while connections are open; it counts for those that come after.
+    What ``configure`` changes counts for the connections that come after. Raises ``StartError`` for a certificate that
+    cannot be used.
     """
 
     def __init__(
-        self, registry: Registry, config: ListenerConfig, slots: Slots | None = None, dialer: Dialer = dial
+        self,
+        registry: Registry,
+        config: ListenerConfig,
+        routes: Iterable[RouteConfig] = (),
+        slots: Slots | None = None,
+        dialer: Dialer = dial,
     ) -> None:
         self.registry = registry
         self.slots = slots or Slots()
-        self.refused = 0
+        self.refusals = Refusals()
         self.connections: set[Connection] = set()
-        self.dial = dialer
-        self._limits: dict[Pool, Limits] = {}
+        self._dial = dialer
+        self._to_pools: dict[Pool, ToPool] = {}
         self.config = config
+        self.reception = Reception(config, routes)
 
-    def configure(self, config: ListenerConfig) -> None:
-        """Take over what a reload changed of the listener or of pools."""
+    def configure(self, config: ListenerConfig, routes: Iterable[RouteConfig] = ()) -> None:
+        """Take over what a reload changed of the listener, of routes or of pools."""
+        self.reception.configure(config, routes)
         self.config = config
-        self._limits.clear()
+        self._to_pools.clear()
 
     def handle(self, raw: RawSocket, address: Any) -> None:
         """Serve one client: returns when its relay runs by itself, or when there is none; for a greenlet of its own."""
         Connection(self, raw, address).serve()
 
-    def limits(self, pool: Pool) -> Limits:
-        """The limits of time of a connection from this listener to a pool."""
-        limits = self._limits.get(pool)
-        if limits is None:
-            limits = self._limits[pool] = _limits(self.config, pool.config)
-        return limits
+    def to_pool(self, pool: Pool) -> ToPool:
+        """The way from this listener to a pool."""
+        way = self._to_pools.get(pool)
+        if way is None:
+            way = self._to_pools[pool] = ToPool(self.config, pool.config, self._dial)
+        return way
+
+    def refresh(self) -> None:
+        """Take up certificates whose files have changed; for every second or so."""
+        if self.reception.termination is not None:
+            self.reception.termination.refresh()
 
     def sweep(self, now: float) -> None:
         """End the connections of servers that went down, where their pool asks for it; once a tick, in the hub."""
@@ -74,30 +98,18 @@ class TcpProxy:
             connection.cut()
 
 
-def _limits(listener: ListenerConfig, pool: PoolConfig) -> Limits:
-    lifetimes = [one for one in (listener.max_lifetime, pool.max_lifetime) if one]
-    return Limits(
-        idle=listener.client_timeout,
-        half_closed=pool.half_close_timeout,
-        client_idle=listener.client_idle_timeout or NEVER,
-        server_idle=pool.server_idle_timeout or NEVER,
-        lifetime=min(lifetimes, default=NEVER),
-    )
-
-
 class Connection:
     """A client's connection.
 
     It has a greenlet until the relay runs; from then on callbacks of the hub move its bytes and end it.
     """
 
-    __slots__ = ("_greenlet", "_lease", "_relay", "client", "key", "proxy", "server")
+    __slots__ = ("_greenlet", "_lease", "_relay", "client", "proxy", "server")
 
     def __init__(self, proxy: TcpProxy, raw: RawSocket, address: Any) -> None:
         self.proxy = proxy
-        self.client = Stream(raw)
-        self.key = client_key(address[0]) if isinstance(address, tuple) else ""
-        self.server: Stream | None = None
+        self.client = Client(raw, address)
+        self.server: Side | None = None
         self._lease: Lease | None = None
         self._relay: Relay | None = None
         self._greenlet: Any = getcurrent()
@@ -105,32 +117,49 @@ class Connection:
 
     def serve(self) -> None:
         """Do all that comes before the relay, and start it."""
-        proxy = self.proxy
+        proxy, client = self.proxy, self.client
         try:
-            pool = proxy.registry.pool(proxy.config.pool)
-            self.server = self._reach(pool)
-            self._relay = relay = Relay(self.client, self.server, proxy.limits(pool))
-            relay.start(self._ended)
-            self._greenlet = None
+            name = proxy.config.pool if proxy.reception.is_plain else proxy.reception.receive(client)
+            pool = proxy.registry.pool(name)
+            self._start(proxy.to_pool(pool), self._reach(pool))
         except DestonError as error:
-            proxy.refused += 1
-            log.info("%s: a connection was refused: %s", proxy.config.name, error)
+            reason = refusal_of(error)
+            proxy.refusals.add(reason)
+            log.log(
+                logging.INFO if reason in _TOLD else logging.DEBUG,
+                "%s: a connection of %s was refused: %s",
+                proxy.config.name,
+                client,
+                error,
+            )
             self._close()
         except BaseException:
             self._close()
             raise
 
-    def _reach(self, pool: Pool) -> Stream:
+    def _start(self, way: ToPool, server: Side) -> None:
+        client = self.client
+        is_plain = isinstance(client.side, Stream) and isinstance(server, Stream)
+        direction = Direction if is_plain else SecureDirection
+        self._relay = relay = Relay(client.side, server, way.limits, direction)
+        if client.ahead:
+            relay.from_client.begin_with(client.ahead)
+            client.ahead = b""
+        self._greenlet = None
+        relay.start(self._ended)
+
+    def _reach(self, pool: Pool) -> Side:
         """A connection to a server of the pool; a failed dial goes to another server, ``retries`` times.
 
-        Nothing of the client has been read meanwhile, so nothing can be lost. Raises ``NoServerAvailable`` or the
-        last ``ConnectError``.
+        What the client has sent so far is unread or in ``client.ahead``, so nothing can be lost. Raises
+        ``NoServerAvailable`` or the last ``ConnectError``.
         """
         tried: list[Server] = []
         while True:
-            self._lease = lease = pool.lease(self.key, tried)
+            self._lease = lease = pool.lease(self.client.host, tried)
             try:
-                return self._dial_server(lease, pool.config.connect_timeout)
+                self.server = self._open(lease)
+                return self.server
             except ConnectError as error:
                 lease.release()
                 tried.append(lease.server)
@@ -138,10 +167,10 @@ class Connection:
                     raise
                 log.info("%s: %s, trying another server", self.proxy.config.name, error)
 
-    def _dial_server(self, lease: Lease, timeout: float) -> Stream:
+    def _open(self, lease: Lease) -> Side:
         started = time.monotonic()
         try:
-            stream = self.proxy.dial(lease.server.endpoint_or_fail(), timeout)
+            server = self.proxy.to_pool(lease.pool).open(lease.server, self.client)
         except OutOfDescriptors:
             raise
         except ConnectError:
@@ -149,7 +178,7 @@ class Connection:
             raise
         lease.reached()
         lease.server.observe_latency(time.monotonic() - started)
-        return stream
+        return server
 
     def _ended(self, relay: Relay) -> None:
         """The relay is over; runs in the hub."""
@@ -169,12 +198,12 @@ class Connection:
         self._release_server()
         self._relay = None
         # Not from here: the crew begins its tasks in the hub, and this may be the greenlet of the connection.
-        self.client.home.hub.loop.run_callback(crew().run, self._linger_and_close, seconds)
+        self.client.stream.home.hub.loop.run_callback(crew().run, self._linger_and_close, seconds)
 
     def _linger_and_close(self, seconds: float) -> None:
         self._greenlet = getcurrent()
         try:
-            linger(self.client, seconds)
+            linger(self.client.stream, seconds)
         finally:
             self._close()
 
@@ -192,13 +221,14 @@ class Connection:
             self._relay.cut()
         elif self._greenlet is not None:
             # Not from here: a greenlet that ends hands over to the hub, and whoever threw would not go on.
-            self.client.home.hub.loop.run_callback(self._greenlet.throw, GreenletExit)
+            self.client.stream.home.hub.loop.run_callback(self._greenlet.throw, GreenletExit)
 
     def _close(self) -> None:
         self._greenlet = None
         self._relay = None
-        self.client.close()
+        self.client.side.close()
         self._release_server()
+        self.proxy.reception.leave(self.client)
         self.proxy.connections.discard(self)
         self.proxy.slots.leave()
 

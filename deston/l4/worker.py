@@ -22,7 +22,7 @@ from gunicorn.workers.base import Worker
 
 from deston.config.load import load
 from deston.config.model import Protocol
-from deston.errors import ConfigError
+from deston.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
     from deston.build import Runtime
@@ -64,7 +64,8 @@ class TcpWorker(Worker):  # type: ignore[misc]
         self.runtime = Runtime(self.app.config)
         listeners = self.app.config.listeners_of(Protocol.TCP)
         self._slots = Slots()
-        self.proxies = [TcpProxy(self.runtime.registry, one, Slots(whole=self._slots)) for one in listeners]
+        routes, registry = self.app.config.routes, self.runtime.registry
+        self.proxies = [TcpProxy(registry, one, routes, Slots(whole=self._slots)) for one in listeners]
         self._limit_slots()
 
     def init_signals(self) -> None:
@@ -87,6 +88,8 @@ class TcpWorker(Worker):  # type: ignore[misc]
         while self.alive:
             self.notify()
             self._woken.wait(HEARTBEAT)
+            for proxy in self.proxies:
+                proxy.refresh()
         self._drain()
 
     def notify(self) -> None:
@@ -148,9 +151,13 @@ class TcpWorker(Worker):  # type: ignore[misc]
         listeners = config.listeners_of(Protocol.TCP)
         if [one.bind for one in listeners] != [proxy.config.bind for proxy in self.proxies]:
             return  # The file has changed again; the arbiter brings new workers for other listeners.
+        try:
+            for proxy, listener in zip(self.proxies, listeners, strict=True):
+                proxy.configure(listener, config.routes)
+        except StartError as error:  # The arbiter has looked, so a file has changed again meanwhile.
+            log.error("a certificate cannot be used, the old ones stay: %s", error)
+            return
         self.app.config = config
         self.runtime.apply(config)
-        for proxy, listener in zip(self.proxies, listeners, strict=True):
-            proxy.configure(listener)
         self._limit_slots()
         log.info("%s was reloaded", config.file)

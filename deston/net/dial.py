@@ -19,24 +19,29 @@ from deston.net.stream import Stream
 
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR, errno.EALREADY})
+# From <linux/in.h>; the socket module has no name for it before Python 3.12.
+_IP_BIND_ADDRESS_NO_PORT = 24
 # The kernel makes the socket non-blocking, which saves a system call.
 _NON_BLOCKING_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 class Dialer(Protocol):
-    """Whatever opens a connection to an address in a given time, in seconds."""
+    """Whatever opens a connection to an address in a given time, in seconds, from an address of this machine."""
 
-    def __call__(self, address: Address, timeout: float) -> Stream: ...
+    def __call__(self, address: Address, timeout: float, source: str = "") -> Stream: ...
 
 
-def dial(address: Address, timeout: float) -> Stream:
+def dial(address: Address, timeout: float, source: str = "") -> Stream:
     """Connect to a literal address or a unix socket.
 
-    Waits at most ``timeout`` seconds, without blocking other greenlets. Raises ``ConnectError`` (refused,
+    Waits at most ``timeout`` seconds, without blocking other greenlets. ``source`` is the address of this machine to
+    connect from, or empty for the system's choice; a unix socket has none. Raises ``ConnectError`` (refused,
     unreachable, a name that was not resolved), ``ConnectTimeout``, or ``OutOfDescriptors``.
     """
     stream = Stream(_new_socket(address))
     try:
+        if source and not address.path:
+            _bind(stream.socket, address, source)
         _connect(stream, address, timeout)
     except BaseException:
         stream.close()
@@ -53,6 +58,15 @@ def _new_socket(address: Address) -> RawSocket:
     if not address.path:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return raw
+
+
+def _bind(raw: RawSocket, address: Address, source: str) -> None:
+    """Let a connection come from an address; its port is chosen when the target is known, so that ports last longer."""
+    try:
+        raw.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        raw.bind((source, 0))
+    except OSError as error:
+        raise ConnectError(f"{address}: no connection from {source}: {error.strerror}") from error
 
 
 def _connect(stream: Stream, address: Address, timeout: float) -> None:

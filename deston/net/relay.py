@@ -39,7 +39,8 @@ class Ending(enum.Enum):
     IDLE = "idle"  # Nothing moved for the idle timeout.
     CLIENT_IDLE = "client idle"  # The client sent nothing for its own timeout.
     SERVER_IDLE = "server idle"
-    HALF_CLOSED = "half closed"  # One side had ended and nothing more came from the other.
+    CLIENT_HALF_CLOSED = "half closed by the client"  # It had ended, and nothing more came from the server.
+    SERVER_HALF_CLOSED = "half closed by the server"
     LIFETIME = "lifetime"  # It was as old as a connection may become.
     SERVER_DOWN = "server down"
     CUT = "cut"  # Ended from outside: a drain that was over.
@@ -83,14 +84,15 @@ class Direction:
         """Whether bytes wait here because the target takes none."""
         return bool(self._pending)
 
-    def start(self) -> None:
-        self.source.reader.start(self.on_readable)
-
     def begin_with(self, data: bytes) -> None:
-        """Send what was read of the source before the relay was there, ahead of all that comes."""
+        """Send what was read of the source before the relay was there, ahead of all that comes; before ``start``."""
         sent = self._try_to_send(data)
         if sent < len(data):
             self._block(data[sent:])
+
+    def start(self) -> None:
+        if not self.is_blocked:
+            self.source.reader.start(self.on_readable)
 
     def on_readable(self) -> None:
         """Pass on what the source has sent; runs in the hub."""
@@ -264,8 +266,10 @@ class Relay:
         client_quiet, server_quiet = now - self._client_quiet_since, now - self._server_quiet_since
         quiet = min(client_quiet, server_quiet)
         half = self.from_client.ended or self.from_server.ended
-        if quiet > (limits.half_closed if half else limits.idle):
-            return Ending.HALF_CLOSED if half else Ending.IDLE
+        if half and quiet > limits.half_closed:
+            return Ending.CLIENT_HALF_CLOSED if self.from_client.ended else Ending.SERVER_HALF_CLOSED
+        if not half and quiet > limits.idle:
+            return Ending.IDLE
         if now - self._started > limits.lifetime:
             return Ending.LIFETIME
         if client_quiet > limits.client_idle and not self.from_client.ended:

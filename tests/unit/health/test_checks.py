@@ -94,7 +94,7 @@ def test_a_name_that_is_not_resolved_is_down() -> None:
 def test_no_descriptor_says_nothing_of_the_server() -> None:
     """When this process has no descriptor left, the check has no result."""
 
-    def dial_without_descriptors(address: Address, timeout: float) -> Stream:
+    def dial_without_descriptors(address: Address, timeout: float, source: str = "") -> Stream:
         raise OutOfDescriptors(f"{address}: Too many open files")
 
     with pytest.raises(OutOfDescriptors):

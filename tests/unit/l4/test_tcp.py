@@ -78,7 +78,7 @@ class Setting:
                 yield connection
             finally:
                 connection.serving.kill()
-                for one in [one for one in self.proxy.connections if one.client.socket is near]:
+                for one in [one for one in self.proxy.connections if one.client.stream.socket is near]:
                     one.cut()
 
     def server(self, name: str) -> Server:
@@ -110,7 +110,7 @@ def test_a_connection_from_its_begin_to_its_account() -> None:
     assert a.latency > 0
     assert setting.dials == [("a", True)]
     assert setting.proxy.connections == set()
-    assert setting.proxy.refused == 0
+    assert setting.proxy.refusals.total == 0
 
 
 def test_a_client_that_half_closes_gets_its_answer() -> None:
@@ -207,8 +207,8 @@ def test_the_retries_are_used_up(caplog: pytest.LogCaptureFixture) -> None:
     assert not any(reached for _, reached in setting.dials)
     assert sum(server.failures for server in setting.pool.servers) == 3
     assert setting.active == 0
-    assert setting.proxy.refused == 1
-    assert "tcp: a connection was refused: 127.0.0.1:" in caplog.text
+    assert setting.proxy.refusals.total == 1
+    assert "tcp: a connection of 127.0.0.1:50000 was refused: 127.0.0.1:" in caplog.text
 
 
 def test_no_retries() -> None:
@@ -243,7 +243,7 @@ def test_no_server_available() -> None:
             assert read_all(client.far) == b""
             client.join()
         assert server.accepted == 0
-    assert setting.proxy.refused == setting.pool.refused == 1
+    assert setting.proxy.refusals.total == setting.pool.refused == 1
     assert setting.dials == []
 
 
@@ -296,7 +296,7 @@ def test_a_name_that_is_not_resolved_yet() -> None:
 def test_out_of_descriptors_is_no_servers_fault() -> None:
     """Where we cannot dial at all, no server is blamed and none is tried in its place."""
 
-    def starved(address: Address, timeout: float) -> Stream:
+    def starved(address: Address, timeout: float, source: str = "") -> Stream:
         raise OutOfDescriptors("no descriptor is left")
 
     setting = Setting(make_pool(at("a", Address("127.0.0.1", 1)), at("b", Address("127.0.0.1", 2))))
@@ -313,7 +313,7 @@ def test_out_of_descriptors_is_no_servers_fault() -> None:
 def test_a_fault_of_ours_leaves_nothing_open() -> None:
     """An error that nobody foresaw ends one connection: its lease is released and its socket closed."""
 
-    def broken(address: Address, timeout: float) -> Stream:
+    def broken(address: Address, timeout: float, source: str = "") -> Stream:
         raise RuntimeError("a fault of ours")
 
     setting = Setting(make_pool(at("a", Address("127.0.0.1", 1))))
