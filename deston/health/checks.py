@@ -1,6 +1,6 @@
 """The checks: one question to one server, answered within its timeout.
 
-What lives here: ``tcp`` and ``http`` checks, and the translation of what can go wrong into plain reasons.
+What lives here: ``http`` checks, the choice of a check, and the translation of what can go wrong into plain reasons.
 What must not: when to check, what follows from an answer, and names (``server.endpoint`` is resolved already).
 Invariant: a check returns a ``CheckResult`` within its timeout whatever the server does; only ``OutOfDescriptors``
 leaves it as an error, because that says nothing about the server.
@@ -14,10 +14,8 @@ import contextlib
 import functools
 import re
 import ssl
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
 import gevent.monkey
@@ -28,10 +26,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from deston import __version__
-from deston.address import Address
 from deston.balancer.server import Server
 from deston.config.model import CheckType, HealthConfig, TlsConfig
-from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, StartError
+from deston.errors import OutOfDescriptors, StartError
+from deston.health.probes import Check, CheckResult, TcpCheck, UdpCheck, Verdict, timed
 from deston.health.wire import Wire
 from deston.health.words import causes, explain, plain, ranges
 from deston.net.dial import OUT_OF_DESCRIPTORS, Dialer, dial
@@ -42,63 +40,15 @@ BODY_LIMIT = 65536
 USER_AGENT = f"Deston/{__version__} (health check)"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """How one check ended: ``reason`` in a few plain words, ``seconds`` that it took."""
-
-    ok: bool
-    reason: str
-    seconds: float
-
-
-Check = Callable[[Server], CheckResult]
-
-
-class Verdict(NamedTuple):
-    """What a check says, before anyone looks at the clock."""
-
-    ok: bool
-    reason: str
-
-
 def make_check(health: HealthConfig, tls: TlsConfig, dialer: Dialer = dial) -> Check | None:
     """The check that a pool's settings ask for, for all of its servers; None for type ``none``."""
     if health.type is CheckType.TCP:
-        return TcpCheck(health.timeout, dialer)
+        return TcpCheck(health, dialer)
+    if health.type is CheckType.UDP:
+        return UdpCheck(health)
     if health.type is CheckType.HTTP:
         return HttpCheck(health, tls)
     return None
-
-
-def _timed(verdict: Callable[[], Verdict]) -> CheckResult:
-    started = time.monotonic()
-    ok, reason = verdict()
-    return CheckResult(ok, reason, time.monotonic() - started)
-
-
-class TcpCheck:
-    """A server is up if it accepts a connection."""
-
-    def __init__(self, timeout: float, dialer: Dialer = dial) -> None:
-        self._timeout = timeout
-        self._dialer = dialer
-
-    def __call__(self, server: Server) -> CheckResult:
-        """Connect and close again. Raises ``OutOfDescriptors``."""
-        return _timed(lambda: self._connect(server.endpoint))
-
-    def _connect(self, endpoint: Address | None) -> Verdict:
-        if endpoint is None:
-            return Verdict(False, "name is not resolved")
-        try:
-            self._dialer(endpoint, self._timeout).close()
-        except OutOfDescriptors:
-            raise
-        except ConnectTimeout:
-            return Verdict(False, f"timed out after {self._timeout:g}s")
-        except ConnectError as error:
-            return Verdict(False, plain(str(error).removeprefix(f"{endpoint}: ")))
-        return Verdict(True, "connected")
 
 
 class HttpCheck:
@@ -114,7 +64,7 @@ class HttpCheck:
 
     def __call__(self, server: Server) -> CheckResult:
         """Ask once. Raises ``OutOfDescriptors``."""
-        return _timed(lambda: self._bounded(server))
+        return timed(lambda: self._bounded(server))
 
     def _bounded(self, server: Server) -> Verdict:
         """Ask in a greenlet or thread of its own, which is cut off when the time is over.

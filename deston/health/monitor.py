@@ -18,8 +18,9 @@ from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import HealthConfig, TlsConfig
-from deston.health.checks import Check, make_check
+from deston.health.checks import make_check
 from deston.health.passive import PassiveMarks
+from deston.health.probes import Check
 from deston.health.watch import Settings, Watch
 
 # How often it is looked for marks that are over, and how long stopping may take at most.

@@ -17,8 +17,8 @@ from deston.balancer.pool import Pool
 from deston.balancer.server import Health, Server
 from deston.config.model import AdminState, HealthConfig, TlsConfig
 from deston.errors import OutOfDescriptors
-from deston.health.checks import Check, CheckResult
 from deston.health.passive import PassiveMarks
+from deston.health.probes import Check, CheckResult
 from deston.health.record import HealthRecord, vary
 from deston.health.resolve import Name
 from deston.health.words import label, standing

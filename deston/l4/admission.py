@@ -22,6 +22,24 @@ BURST = 2
 MOST_CLIENTS = 65536
 
 
+class AccessRules:
+    """Whom ``allow`` and ``deny`` let in. A client on a unix socket has no address, and they are not about it."""
+
+    __slots__ = ("_allow", "_deny", "is_trivial")
+
+    def __init__(self, config: ListenerConfig) -> None:
+        self._allow, self._deny = Networks(config.allow), Networks(config.deny)
+        #: Whether everybody is let in.
+        self.is_trivial = not (self._allow or self._deny)
+
+    def permit(self, host: str) -> bool:
+        """Whether a client may come; a client that both lists name may not."""
+        return host not in self._deny and (not self._allow or host in self._allow)
+
+    def __repr__(self) -> str:
+        return f"<AccessRules allow {self._allow!r} deny {self._deny!r}>"
+
+
 class Admission:
     """The rules of one listener for its clients.
 
@@ -29,7 +47,7 @@ class Admission:
     A client on a unix socket has no address, and no rule is about it.
     """
 
-    __slots__ = ("_allow", "_buckets", "_clock", "_deny", "_limit", "_open", "is_trivial")
+    __slots__ = ("_access", "_buckets", "_clock", "_limit", "_open", "is_trivial")
 
     def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,17 +56,17 @@ class Admission:
 
     def configure(self, config: ListenerConfig) -> None:
         """Take over what a reload changed; connections that are open stay counted."""
-        self._allow, self._deny = Networks(config.allow), Networks(config.deny)
+        self._access = AccessRules(config)
         self._limit = config.max_connections_per_client
         self._buckets = Buckets(config.connection_rate, self._clock) if config.connection_rate else None
         #: Whether there is no rule at all, so that nobody needs to ask; counts go on until the last has left.
-        self.is_trivial = not (self._allow or self._deny or self._limit or self._buckets or self._open)
+        self.is_trivial = self._access.is_trivial and not (self._limit or self._buckets or self._open)
 
     def admit(self, host: str) -> Refusal | None:
         """Let a client in, and count it; or say why not."""
         if not host:
             return None
-        if host in self._deny or (self._allow and host not in self._allow):
+        if not self._access.permit(host):
             return Refusal.DENIED
         client = client_of(host)
         if self._limit and self._open.get(client, 0) >= self._limit:

@@ -19,10 +19,11 @@ from gunicorn.sock import close_sockets, create_sockets
 from deston import __version__
 from deston.config.consistency import require_listeners
 from deston.config.load import load
-from deston.config.model import Config, ListenerConfig, Protocol
+from deston.config.model import L4_PROTOCOLS, Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
 from deston.l4.certificates import require_certificates
-from deston.net.listen import require_bindable
+from deston.l4.datagram_ports import DatagramPorts
+from deston.net.listen import require_bindable, require_bindable_datagrams
 
 log = logging.getLogger("deston.l4")
 
@@ -33,7 +34,7 @@ _FOR_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, si
 
 
 class L4Application(BaseApplication):  # type: ignore[misc]
-    """A gunicorn application that serves TCP listeners instead of WSGI.
+    """A gunicorn application that serves TCP and UDP listeners instead of WSGI.
 
     ``workers`` and ``pid`` stand in for what the file or nobody says. Raises ``ConfigError``.
     """
@@ -43,22 +44,34 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         self.workers = workers
         self.pid = pid
         self.log_level = log_level
+        #: Where the workers bind their own sockets.
+        self.datagram_ports = DatagramPorts()
         self.config = self.read()
         super().__init__()
 
     def read(self) -> Config:
         """Read the file and its certificates.
 
-        Raises ``ConfigError``, also where it has no TCP listener, and ``StartError``.
+        Raises ``ConfigError``, also where it has neither a TCP nor a UDP listener, and ``StartError``.
         """
         config = load(self.file, Protocol.TCP)
-        require_listeners(config, Protocol.TCP)
+        require_listeners(config, *L4_PROTOCOLS)
         require_certificates(config)
         return config
 
     @property
     def listeners(self) -> tuple[ListenerConfig, ...]:
+        """The TCP listeners: those whose sockets the arbiter opens."""
         return self.config.listeners_of(Protocol.TCP)
+
+    @property
+    def datagram_listeners(self) -> tuple[ListenerConfig, ...]:
+        return self.config.listeners_of(Protocol.UDP)
+
+    def require_bindable(self) -> None:
+        """Raise ``StartError`` for the first listener whose address cannot be listened on."""
+        require_bindable(one.bind for one in self.listeners)
+        require_bindable_datagrams(one.bind for one in self.datagram_listeners)
 
     @property
     def worker_count(self) -> int:
@@ -68,9 +81,9 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         """Translate our configuration into gunicorn's; its arbiter calls this again when the listeners change."""
         settings: dict[str, Any] = {
             "bind": [str(one.bind) for one in self.listeners],
-            "backlog": max(one.backlog for one in self.listeners),
+            "backlog": max((one.backlog for one in self.listeners), default=1),
             "workers": self.worker_count,
-            "worker_class": "deston.l4.worker.TcpWorker",
+            "worker_class": "deston.l4.worker.L4Worker",
             "pidfile": self.pid,
             "proc_name": "deston-l4",
             # gunicorn speaks of HTTP in its own start messages; ours follow in ``_announce``.
@@ -115,11 +128,14 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
             kept = self._open_sockets()
             wanted = config.listeners_of(Protocol.TCP)
             require_bindable(one.bind for one in wanted if _socket_key(one) not in kept)
+            datagrams = config.listeners_of(Protocol.UDP)
+            known = list(map(_socket_key, self.app.datagram_listeners))
+            require_bindable_datagrams(one.bind for one in datagrams if _socket_key(one) not in known)
         except (ConfigError, StartError) as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         self.app.config = config
-        if [_socket_key(one) for one in wanted] == list(kept):
+        if [_socket_key(one) for one in wanted] == list(kept) and list(map(_socket_key, datagrams)) == known:
             self.cfg.set("graceful_timeout", _grace(config))
             self.num_workers = self.app.worker_count
             self.kill_workers(signal.SIGHUP)
@@ -139,6 +155,7 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         wanted = {_socket_key(one): str(one.bind) for one in self.app.listeners}
         self.LISTENERS = [kept[key] if key in kept else self._open(bind) for key, bind in wanted.items()]
         close_sockets([kept[key] for key in kept.keys() - wanted.keys()])
+        self.app.datagram_ports.keep_only(self.app.datagram_listeners)
         _announce(self)
         for _ in range(self.num_workers):
             self.spawn_worker()
@@ -163,8 +180,14 @@ def _socket_key(listener: ListenerConfig) -> str:
 
 def _announce(arbiter: L4Arbiter) -> None:
     for listener, open_socket in zip(arbiter.app.listeners, arbiter.LISTENERS, strict=True):
-        log.info("listener %s: %s to pool %s", listener.name, _bound_address(open_socket), listener.pool)
+        _announce_listener(listener, _bound_address(open_socket))
+    for listener in arbiter.app.datagram_listeners:
+        _announce_listener(listener, f"{arbiter.app.datagram_ports.address_of(listener)} (udp)")
     log.info("deston-l4 %s runs, workers: %d", __version__, arbiter.num_workers)
+
+
+def _announce_listener(listener: ListenerConfig, where: str) -> None:
+    log.info("listener %s: %s to %s", listener.name, where, f"pool {listener.pool}" if listener.pool else "its routes")
 
 
 def _bound_address(open_socket: Any) -> str:

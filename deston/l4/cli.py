@@ -14,10 +14,8 @@ import click
 
 from deston import __version__, logs
 from deston.config.find import find_config
-from deston.config.model import Protocol
 from deston.errors import ConfigError, StartError
 from deston.l4.arbiter import L4Application
-from deston.net.listen import require_bindable
 
 
 @click.command()
@@ -27,14 +25,14 @@ from deston.net.listen import require_bindable
 @click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
 @click.version_option(__version__, prog_name="deston-l4")
 def main(file: str | None, workers: int | None, pid: str | None, log_level: str) -> None:
-    """Balance the TCP listeners of a configuration.
+    """Balance the TCP and UDP listeners of a configuration.
 
     TERM drains and stops, INT stops at once, HUP reloads the file, TTIN and TTOU change the number of workers.
     """
     logs.configure(log_level)
     try:
         application = L4Application(find_config(file), workers, pid, log_level)
-        require_bindable(one.bind for one in application.config.listeners_of(Protocol.TCP))
+        application.require_bindable()
         application.run()
     except (ConfigError, StartError) as error:
         click.echo(str(error), err=True)

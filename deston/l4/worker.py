@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from deston.l4.server import Acceptor
     from deston.l4.slots import Slots
     from deston.l4.tcp import TcpProxy
+    from deston.l4.udp import UdpProxy
 
 log = logging.getLogger("deston.l4")
 
@@ -37,12 +38,13 @@ HEARTBEAT = 1.0
 DRAIN_LOOK = 0.1
 
 
-class TcpWorker(Worker):  # type: ignore[misc]
-    """Serves all TCP listeners of a configuration in one process."""
+class L4Worker(Worker):  # type: ignore[misc]
+    """Serves all TCP and UDP listeners of a configuration in one process."""
 
     runtime: Runtime
     proxies: list[TcpProxy]
     acceptors: list[Acceptor]
+    udp_proxies: list[UdpProxy]
     _slots: Slots
     _woken: Event
 
@@ -53,6 +55,7 @@ class TcpWorker(Worker):  # type: ignore[misc]
         gevent.reinit()
         self._woken = Event()
         self.acceptors = []
+        self.udp_proxies = []
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -82,15 +85,27 @@ class TcpWorker(Worker):  # type: ignore[misc]
         for listening, proxy in zip(self.sockets, self.proxies, strict=True):
             self.acceptors.append(Acceptor(listening.sock, proxy.handle, proxy.slots, alone, proxy.config.name))
             hubs.sweeper().watched.add(proxy)
+        self._bind_datagrams()
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
             acceptor.start()
+        for udp in self.udp_proxies:
+            udp.start()
         while self.alive:
             self.notify()
             self._woken.wait(HEARTBEAT)
             for proxy in self.proxies:
                 proxy.refresh()
         self._drain()
+
+    def _bind_datagrams(self) -> None:
+        """Each worker has sockets of its own for udp listeners; the kernel shares the clients out."""
+        from deston.l4.udp import UdpProxy
+        from deston.net.datagram import DatagramListener, bind_datagram
+
+        for listener in self.app.config.listeners_of(Protocol.UDP):
+            listening = DatagramListener(bind_datagram(self.app.datagram_ports.address_of(listener)))
+            self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, listening))
 
     def notify(self) -> None:
         super().notify()
@@ -101,20 +116,24 @@ class TcpWorker(Worker):  # type: ignore[misc]
     def _drain(self) -> None:
         for acceptor in self.acceptors:
             acceptor.close()
+        for udp in self.udp_proxies:
+            udp.stop_receiving()
         limit = time.monotonic() + self.app.config.global_.drain_timeout
         while self._open() and time.monotonic() < limit:
             self.notify()
             gevent.sleep(DRAIN_LOOK)
         if self._open():
-            log.warning("the drain time is over, connections cut: %d", self._open())
+            log.warning("the drain time is over, connections and sessions cut: %d", self._open())
         for proxy in self.proxies:
             proxy.cut()
+        for udp in self.udp_proxies:
+            udp.close()
         self.runtime.monitor.stop()
         for account in self.runtime.accounts():
             log.info("%s", account)
 
     def _open(self) -> int:
-        return self._slots.taken
+        return self._slots.taken + sum(udp.unanswered for udp in self.udp_proxies)
 
     def _limit_slots(self) -> None:
         """Set what a file says of how many connections there may be, and what the descriptors bear."""
@@ -148,11 +167,12 @@ class TcpWorker(Worker):  # type: ignore[misc]
         except ConfigError as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
-        listeners = config.listeners_of(Protocol.TCP)
-        if [one.bind for one in listeners] != [proxy.config.bind for proxy in self.proxies]:
+        serving: list[TcpProxy | UdpProxy] = [*self.proxies, *self.udp_proxies]
+        listeners = (*config.listeners_of(Protocol.TCP), *config.listeners_of(Protocol.UDP))
+        if [one.bind for one in listeners] != [proxy.config.bind for proxy in serving]:
             return  # The file has changed again; the arbiter brings new workers for other listeners.
         try:
-            for proxy, listener in zip(self.proxies, listeners, strict=True):
+            for proxy, listener in zip(serving, listeners, strict=True):
                 proxy.configure(listener, config.routes)
         except StartError as error:  # The arbiter has looked, so a file has changed again meanwhile.
             log.error("a certificate cannot be used, the old ones stay: %s", error)

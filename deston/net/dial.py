@@ -41,7 +41,7 @@ def dial(address: Address, timeout: float, source: str = "") -> Stream:
     stream = Stream(_new_socket(address))
     try:
         if source and not address.path:
-            _bind(stream.socket, address, source)
+            bind_source(stream.socket, address, source)
         _connect(stream, address, timeout)
     except BaseException:
         stream.close()
@@ -60,8 +60,11 @@ def _new_socket(address: Address) -> RawSocket:
     return raw
 
 
-def _bind(raw: RawSocket, address: Address, source: str) -> None:
-    """Let a connection come from an address; its port is chosen when the target is known, so that ports last longer."""
+def bind_source(raw: RawSocket, address: Address, source: str) -> None:
+    """Let a socket for ``address`` send from an address of this machine; raises ``ConnectError``.
+
+    The port is chosen when the target is known, so that ports last longer.
+    """
     try:
         raw.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         raw.bind((source, 0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from deston.address import Address
@@ -38,12 +38,28 @@ def require_bindable(addresses: Iterable[Address]) -> None:
     if any(name in os.environ for name in _INHERITED):
         return
     for address in addresses:
-        try:
-            _try_unix(address) if address.path else _try_tcp(address)
-        except socket.gaierror as error:
-            raise StartError(f"{address} cannot be resolved: {error.strerror}") from error
-        except OSError as error:
-            raise StartError(_sentence(address, error)) from error
+        _require(address, _try_unix if address.path else _try_tcp)
+
+
+def require_bindable_datagrams(addresses: Iterable[Address]) -> None:
+    """As ``require_bindable``, for udp listeners; what shares its address with its own kind is in use, too."""
+    for address in addresses:
+        _require(address, _try_udp)
+
+
+def _require(address: Address, attempt: Callable[[Address], None]) -> None:
+    try:
+        attempt(address)
+    except socket.gaierror as error:
+        raise StartError(f"{address} cannot be resolved: {error.strerror}") from error
+    except OSError as error:
+        raise StartError(_sentence(address, error)) from error
+
+
+def _try_udp(address: Address) -> None:
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((address.host, address.port))
 
 
 def _try_tcp(address: Address) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from deston.balancer.server import Server
 from deston.config.model import CheckType, HealthConfig, TlsConfig
-from deston.health.checks import CheckResult
+from deston.health.probes import CheckResult
 
 
 class Script:

@@ -14,9 +14,9 @@ from deston.address import Address
 from deston.balancer.server import Server
 from deston.config.model import CheckType, TlsConfig
 from deston.errors import OutOfDescriptors
-from deston.health.checks import BODY_LIMIT, CheckResult, HttpCheck, TcpCheck, make_check
+from deston.health.checks import BODY_LIMIT, HttpCheck, make_check
+from deston.health.probes import CheckResult, TcpCheck, UdpCheck
 from deston.health.wire import Wire
-from deston.net.stream import Stream
 from tests.unit.health import builders, peers
 from tests.unit.health.conftest import NAME, Certificate
 
@@ -42,63 +42,22 @@ def has_ended(check_threads: int) -> bool:
     return len(gevent.get_hub().threadpool) <= check_threads
 
 
-@pytest.mark.parametrize(("kind", "made"), [("tcp", TcpCheck), ("http", HttpCheck), ("none", type(None))])
+@pytest.mark.parametrize(
+    ("kind", "made"), [("tcp", TcpCheck), ("udp", UdpCheck), ("http", HttpCheck), ("none", type(None))]
+)
 def test_each_type_has_its_check(kind: str, made: type) -> None:
     """The type of the settings chooses the check, and ``none`` has none."""
     assert isinstance(make_check(builders.health(type=CheckType(kind)), builders.TLS), made)
 
 
-# TCP
-
-
-def test_tcp_accepts() -> None:
-    """A server that accepts is up, and the connection is closed again."""
-    with peers.NeverAnswers() as peer:
-        result = TcpCheck(2.0)(server(peer))
-        builders.wait_for(lambda: peer.connections == 1, "the connection")
-    assert (result.ok, result.reason) == (True, "connected")
-    assert 0 <= result.seconds < builders.DEADLINE_S
-
-
-def test_tcp_refused() -> None:
-    """A closed port is down, in the system's words."""
-    with peers.RefusesConnections() as peer:
-        result = TcpCheck(2.0)(server(peer))
-    assert (result.ok, result.reason) == (False, "connection refused")
-
-
-def test_tcp_timeout() -> None:
-    """A connection that is not accepted in time is down: here the queue of a listener is full."""
-    with peers.AcceptsNothing() as peer:
-        result = TcpCheck(0.1)(server(peer))
-    assert (result.ok, result.reason) == (False, "timed out after 0.1s")
-
-
-def test_tcp_over_a_unix_socket(tmp_path: Path) -> None:
-    """A unix socket can be checked; one that is not there is down."""
-    path = tmp_path / "server.sock"
-    with peers.AnswersWith(path=path) as peer:
-        assert TcpCheck(1.0)(server(peer)).ok
-    path.unlink()
-    assert TcpCheck(1.0)(server(peer)).reason == "no such file or directory"
-
-
 def test_a_name_that_is_not_resolved_is_down() -> None:
     """A server without an endpoint cannot be asked."""
     named = builders.server("a", Address("name.invalid", 80))
-    for check in (TcpCheck(1.0), HttpCheck(builders.health(), builders.TLS)):
+    for kind in ("tcp", "http", "udp"):
+        check = make_check(builders.health(type=CheckType(kind), send=b"?"), builders.TLS)
+        assert check is not None
         result = check(named)
         assert (result.ok, result.reason) == (False, "name is not resolved")
-
-
-def test_no_descriptor_says_nothing_of_the_server() -> None:
-    """When this process has no descriptor left, the check has no result."""
-
-    def dial_without_descriptors(address: Address, timeout: float, source: str = "") -> Stream:
-        raise OutOfDescriptors(f"{address}: Too many open files")
-
-    with pytest.raises(OutOfDescriptors):
-        TcpCheck(1.0, dial_without_descriptors)(builders.server())
 
 
 # HTTP: what is asked

@@ -55,7 +55,7 @@ def test_the_configuration_in_gunicorns_terms(file: Path) -> None:
     assert cfg.backlog == 200
     assert cfg.workers == 3
     assert cfg.graceful_timeout == 20 + GRACE_BEYOND_DRAIN
-    assert cfg.worker_class_str == "deston.l4.worker.TcpWorker"
+    assert cfg.worker_class_str == "deston.l4.worker.L4Worker"
     assert cfg.control_socket_disable
     assert [one.name for one in application.listeners] == ["db", "cache"]
 

@@ -1,0 +1,70 @@
+"""Flows that are never answered, such as syslog: each datagram goes to a server of its own.
+
+What lives here: one socket for each server, shared by all clients.
+What must not: sessions; what is sent here has no way back.
+Invariant: a server that refuses loses its socket, and the datagram goes to another one.
+"""
+
+from __future__ import annotations
+
+from _socket import socket as RawSocket
+from collections.abc import Callable
+
+from deston.balancer.pool import Pool
+from deston.balancer.server import Server
+from deston.errors import ConnectError, OutOfDescriptors
+from deston.net.datagram import NOT_TAKEN, connect_datagram
+from deston.net.stream import Bytes
+
+
+class OneWay:
+    """The sockets to the servers of a listener whose clients get no answers."""
+
+    __slots__ = ("_sockets",)
+
+    def __init__(self) -> None:
+        self._sockets: dict[Server, tuple[RawSocket, float]] = {}
+
+    def send(self, pool: Pool, key: str, parts: list[Bytes], now: float) -> bool:
+        """Send one datagram to a server of the pool, ``retries`` times to another one; False where it is lost.
+
+        Raises ``NoServerAvailable``, ``ConnectError`` and its kinds.
+        """
+        tried: list[Server] = []
+        while True:
+            with pool.lease(key, tried) as lease:
+                server = lease.server
+                try:
+                    self._socket_to(server, pool, now).sendmsg(parts)
+                except OutOfDescriptors:
+                    raise
+                except (OSError, ConnectError) as error:
+                    if isinstance(error, OSError) and error.errno in NOT_TAKEN:
+                        return False
+                    self._forget(server)
+                    lease.failed()
+                    tried.append(server)
+                    if len(tried) > pool.config.retries:
+                        raise ConnectError(f"{server.address}: {error}") from error
+                else:
+                    server.bytes_in += sum(map(len, parts))
+                    return True
+
+    def _socket_to(self, server: Server, pool: Pool, now: float) -> RawSocket:
+        known = self._sockets.get(server)
+        raw = known[0] if known else connect_datagram(server.endpoint_or_fail(), pool.config.source_address)
+        self._sockets[server] = raw, now
+        return raw
+
+    def _forget(self, server: Server) -> None:
+        known = self._sockets.pop(server, None)
+        if known is not None:
+            known[0].close()
+
+    def forget_where(self, is_over: Callable[[float], bool]) -> None:
+        """Close the sockets for which ``is_over`` says so of the time of their last datagram."""
+        for server in [server for server, (_, used) in self._sockets.items() if is_over(used)]:
+            self._forget(server)
+
+    def __repr__(self) -> str:
+        return f"<OneWay to {len(self._sockets)} servers>"
