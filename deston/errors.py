@@ -67,6 +67,10 @@ class NoServerAvailable(DestonError):
     http_status = 503
 
 
+class AllServersFull(NoServerAvailable):
+    """A pool has servers that may be picked, but each has as many connections as it may have."""
+
+
 class NoRoute(DestonError):
     """No route matches a request, and its listener has no pool of its own."""
 

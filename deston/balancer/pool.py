@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 
 from deston.balancer.policies.base import Policy
+from deston.balancer.queue import Queue
 from deston.balancer.server import Server
 from deston.config.model import PoolConfig
-from deston.errors import NoServerAvailable
+from deston.errors import AllServersFull, NoServerAvailable
 
 #: Told of each dial: the pool, the server, and whether it was reached. Passive health listens.
 DialObserver = Callable[["Pool", Server, bool], None]
@@ -33,7 +34,7 @@ class Pool:
 
     __slots__ = (
         "_backups", "_candidates", "_primaries", "_refreshing",
-        "config", "name", "observer", "policy", "refused", "servers",
+        "config", "name", "observer", "policy", "queue", "refused", "servers",
     )  # fmt: skip
 
     def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
@@ -42,7 +43,9 @@ class Pool:
         self.policy = policy
         self.servers = servers
         self.observer: DialObserver = _ignore
+        #: How often nothing could be picked, whether the client then waited or not.
         self.refused = 0
+        self.queue = Queue()
         # Where requests run in threads, the monitor's thread and a request's may see a flip at the same time.
         self._refreshing = threading.Lock()
         self.refresh()
@@ -55,12 +58,14 @@ class Pool:
             self._backups = tuple(server for server in usable if server.backup)
             self._candidates = self._primaries or self._backups
             self.policy.prepare(self._candidates)
+        self.queue.tell_next()
 
     def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
         """Choose a server for a client.
 
         ``key`` is what hashing policies hash (a client's address without the port), ``exclude`` the servers that
-        were tried before. Backup servers serve when no other can. Raises ``NoServerAvailable``.
+        were tried before. Backup servers serve when no other can. Raises ``NoServerAvailable``, and its kind
+        ``AllServersFull`` where waiting may help.
         """
         candidates = self._candidates
         if candidates and not exclude:
@@ -75,6 +80,8 @@ class Pool:
             if rest:
                 return self.policy.pick(rest, key)
         self.refused += 1
+        if any(server not in exclude for server in (*self._primaries, *self._backups)):
+            raise AllServersFull(f"pool {self.name}: all servers are full")
         raise NoServerAvailable(f"pool {self.name} has no server available")
 
     def lease(self, key: str, exclude: Collection[Server] = ()) -> Lease:
@@ -119,6 +126,8 @@ class Lease:
         if self._open:
             self._open = False
             self.server.active -= 1
+            if self.pool.queue.waiting:
+                self.pool.queue.tell_next()
 
     def __enter__(self) -> Lease:
         return self

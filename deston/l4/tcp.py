@@ -25,6 +25,7 @@ from deston.l4.reception import Reception
 from deston.l4.refusals import Refusal, Refusals, refusal_of
 from deston.l4.slots import Slots
 from deston.l4.to_pool import ToPool
+from deston.l4.waiting import lease_when_free
 from deston.net.crew import crew
 from deston.net.dial import Dialer, dial
 from deston.net.linger import linger
@@ -156,7 +157,7 @@ class Connection:
         """
         tried: list[Server] = []
         while True:
-            self._lease = lease = pool.lease(self.client.host, tried)
+            self._lease = lease = lease_when_free(pool, self.client.host, tried)
             try:
                 self.server = self._open(lease)
                 return self.server

@@ -14,6 +14,7 @@ DECISIONS: dict[type[DestonError], tuple[int, Retry]] = {
     errors.ConfigError: (500, Retry.NEVER),
     errors.StartError: (500, Retry.NEVER),
     errors.NoServerAvailable: (503, Retry.NEVER),
+    errors.AllServersFull: (503, Retry.NEVER),
     errors.NoRoute: (404, Retry.NEVER),
     errors.UnknownPool: (503, Retry.NEVER),
     errors.StreamError: (502, Retry.IF_REPLAYABLE),

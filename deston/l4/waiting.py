@@ -1,0 +1,58 @@
+"""Waiting for a server that has room.
+
+What lives here: a lease at once, or after a while in the pool's queue.
+What must not: the order of the queue (``balancer.queue``), dials.
+Invariant: nobody overtakes who waits; whoever was told of room and does not use it tells the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from gevent.event import Event
+
+from deston.balancer.pool import Lease, Pool
+from deston.balancer.server import Server
+from deston.errors import AllServersFull
+from deston.l4.refusals import Refusal, Refused
+
+
+def lease_when_free(pool: Pool, key: str, exclude: Collection[Server] = ()) -> Lease:
+    """A lease, after ``queue_timeout`` at the latest.
+
+    Arguments as for ``Pool.lease``. Raises ``NoServerAvailable``, and ``Refused`` where too many wait already or the
+    time is over.
+    """
+    if not pool.queue.waiting:
+        try:
+            return pool.lease(key, exclude)
+        except AllServersFull:
+            if not pool.config.queue:
+                raise
+    return _wait(pool, key, exclude)
+
+
+def _wait(pool: Pool, key: str, exclude: Collection[Server]) -> Lease:
+    if len(pool.queue.waiting) >= pool.config.queue:
+        raise Refused(Refusal.QUEUE_FULL, f"pool {pool.name}: {pool.config.queue} clients wait already")
+    deadline = time.monotonic() + pool.config.queue_timeout
+    told = Event()
+    pool.queue.join(told.set)
+    try:
+        while True:
+            if not told.wait(max(0.0, deadline - time.monotonic())):
+                raise Refused(Refusal.QUEUE_TIMEOUT, f"pool {pool.name}: no server had room in time")
+            try:
+                lease = pool.lease(key, exclude)
+            except AllServersFull:
+                told.clear()
+                pool.queue.rejoin(told.set)
+                continue
+            pool.queue.tell_next()  # A server that came back has room for more than one.
+            return lease
+    except BaseException:
+        pool.queue.leave(told.set)
+        if told.is_set():
+            pool.queue.tell_next()
+        raise

@@ -1,0 +1,116 @@
+"""Waiting for a server that has room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import pytest
+
+from deston.balancer.pool import Lease, Pool
+from deston.balancer.server import Health
+from deston.errors import AllServersFull, NoServerAvailable
+from deston.l4.refusals import Refusal, Refused
+from deston.l4.waiting import lease_when_free
+from tests.builders import make_pool, make_server_config
+from tests.wires import in_good_time
+
+SOON = 0.05
+
+
+def small_pool(**changes: Any) -> Pool:
+    """A pool with room for one."""
+    return make_pool(make_server_config("a", max_connections=1), **{"queue": 2, "queue_timeout": 20.0, **changes})
+
+
+def waiting(pool: Pool, count: int = 1) -> list[Any]:
+    """So many that wait, in this order."""
+    waiters = [gevent.spawn(lease_when_free, pool, "") for _ in range(count)]
+    gevent.idle()
+    assert len(pool.queue.waiting) == count
+    return waiters
+
+
+def refused(pool: Pool) -> Refusal:
+    with pytest.raises(Refused) as caught:
+        lease_when_free(pool, "")
+    return caught.value.reason
+
+
+def test_room_is_given_in_order() -> None:
+    """Who came first is served first, and nobody overtakes who waits."""
+    pool = small_pool()
+    lease = lease_when_free(pool, "")
+    one, other = waiting(pool, 2)
+    with in_good_time():
+        lease.release()
+        first: Lease = one.get()
+        assert not other.ready()
+        first.release()
+        other.get().release()
+    assert not pool.queue.waiting
+
+
+def test_one_that_comes_while_another_is_told_has_to_wait() -> None:
+    """Between the end of a lease and the turn of who was told, nobody may take the room; in vain is in front again."""
+    pool = small_pool()
+    lease = lease_when_free(pool, "")
+    one, other = waiting(pool, 2)
+    lease.release()
+    thief = pool.lease("")  # Such as a request of another kind, which does not wait.
+    gevent.idle()
+    assert not one.ready()
+    with in_good_time():
+        thief.release()
+        one.get().release()
+        other.get().release()
+
+
+def test_too_many_and_too_long() -> None:
+    """The queue is bounded, and so is the time in it; 0 lets none wait."""
+    pool = small_pool(queue=1)
+    with lease_when_free(pool, ""):
+        waiter = waiting(pool)[0]
+        assert refused(pool) is Refusal.QUEUE_FULL
+        waiter.kill()
+        pool = small_pool(queue_timeout=SOON)
+        with lease_when_free(pool, ""):
+            assert refused(pool) is Refusal.QUEUE_TIMEOUT
+        assert not pool.queue.waiting
+        pool = small_pool(queue=0)
+        with lease_when_free(pool, ""), pytest.raises(AllServersFull):
+            lease_when_free(pool, "")
+
+
+def test_one_that_is_gone_takes_no_room() -> None:
+    """A waiter that is cut, even when it was just told, leaves the room to the next one."""
+    pool = small_pool()
+    lease = lease_when_free(pool, "")
+    one, other = waiting(pool, 2)
+    one.kill(block=False)
+    lease.release()
+    with in_good_time():
+        other.get().release()
+    assert not pool.queue.waiting
+    assert pool.servers[0].active == 0
+
+
+def test_servers_that_go_and_come() -> None:
+    """With the last server down, who waits is told and refused; a server that comes back serves all that it can."""
+    pool = small_pool()
+    with lease_when_free(pool, ""):
+        one, other = waiting(pool, 2)
+        pool.servers[0].health = Health.DOWN
+        pool.refresh()
+        with in_good_time():
+            for waiter in (one, other):
+                waiter.join()
+                assert isinstance(waiter.exception, NoServerAvailable)
+        pool.servers[0].health = Health.UP
+        pool.refresh()
+        one, other = waiting(pool, 2)
+        pool.servers[0].max_connections = 3
+        pool.refresh()
+        with in_good_time():
+            one.get().release()
+            other.get().release()
