@@ -21,8 +21,8 @@ from deston.config.consistency import require_listeners
 from deston.config.load import load
 from deston.config.model import L4_PROTOCOLS, Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
-from deston.l4.certificates import require_certificates
 from deston.l4.datagram_ports import DatagramPorts
+from deston.l4.files import require_files
 from deston.net.listen import require_bindable, require_bindable_datagrams
 
 log = logging.getLogger("deston.l4")
@@ -50,13 +50,13 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def read(self) -> Config:
-        """Read the file and its certificates.
+        """Read the file, and look at the files that it names.
 
         Raises ``ConfigError``, also where it has neither a TCP nor a UDP listener, and ``StartError``.
         """
         config = load(self.file, Protocol.TCP)
         require_listeners(config, *L4_PROTOCOLS)
-        require_certificates(config)
+        require_files(config)
         return config
 
     @property

@@ -15,13 +15,15 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
+from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
 from deston.config.model import ListenerConfig, OnDown, RouteConfig
-from deston.errors import ConnectError, DestonError, OutOfDescriptors, Retry
+from deston.errors import ConnectError, DestonError, NoServerAvailable, OutOfDescriptors, Retry
 from deston.l4.client import Client
 from deston.l4.reception import Reception
+from deston.l4.record import CUT_EARLY, ENDINGS, REFUSALS, Record
 from deston.l4.refusals import Refusal, Refusals, refusal_of
 from deston.l4.slots import Slots
 from deston.l4.to_pool import ToPool
@@ -59,6 +61,8 @@ class TcpProxy:
     ) -> None:
         self.registry = registry
         self.slots = slots or Slots()
+        #: Where a line goes for each connection, if anywhere.
+        self.access_log: AccessLog | None = None
         self.refusals = Refusals()
         self.connections: set[Connection] = set()
         self._dial = dialer
@@ -105,7 +109,7 @@ class Connection:
     It has a greenlet until the relay runs; from then on callbacks of the hub move its bytes and end it.
     """
 
-    __slots__ = ("_greenlet", "_lease", "_relay", "client", "proxy", "server")
+    __slots__ = ("_greenlet", "_lease", "_record", "_relay", "client", "proxy", "server")
 
     def __init__(self, proxy: TcpProxy, raw: RawSocket, address: Any) -> None:
         self.proxy = proxy
@@ -114,6 +118,7 @@ class Connection:
         self._lease: Lease | None = None
         self._relay: Relay | None = None
         self._greenlet: Any = getcurrent()
+        self._record = Record(proxy.config.name) if proxy.access_log is not None else None
         proxy.connections.add(self)
 
     def serve(self) -> None:
@@ -133,7 +138,12 @@ class Connection:
                 client,
                 error,
             )
+            self._note_end(REFUSALS[reason], reason.value)
             self._close()
+        except GreenletExit:
+            self._note_end(CUT_EARLY, Ending.CUT.value)
+            self._close()
+            raise
         except BaseException:
             self._close()
             raise
@@ -156,19 +166,28 @@ class Connection:
         ``NoServerAvailable`` or the last ``ConnectError``.
         """
         tried: list[Server] = []
+        failure: ConnectError | None = None
         while True:
-            self._lease = lease = lease_when_free(pool, self.client.host, tried)
+            try:
+                self._lease = lease = lease_when_free(pool, self.client.host, tried)
+            except NoServerAvailable:
+                if failure is None:
+                    raise
+                raise failure from None  # That nobody else is there says less than why this one failed.
             try:
                 self.server = self._open(lease)
                 return self.server
             except ConnectError as error:
                 lease.release()
                 tried.append(lease.server)
+                failure = error
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
                 log.info("%s: %s, trying another server", self.proxy.config.name, error)
 
     def _open(self, lease: Lease) -> Side:
+        if self._record is not None:
+            self._record.tries += 1
         started = time.monotonic()
         try:
             server = self.proxy.to_pool(lease.pool).open(lease.server, self.client)
@@ -178,7 +197,10 @@ class Connection:
             lease.failed()
             raise
         lease.reached()
-        lease.server.observe_latency(time.monotonic() - started)
+        seconds = time.monotonic() - started
+        lease.server.observe_latency(seconds)
+        if self._record is not None:
+            self._record.connect = seconds
         return server
 
     def _ended(self, relay: Relay) -> None:
@@ -188,6 +210,8 @@ class Connection:
         server.bytes_out += relay.from_server.count
         if relay.ending is not None and relay.ending is not Ending.CLOSED:
             log.debug("%s: a connection to %s ended: %s", self.proxy.config.name, server.name, relay.ending.value)
+        if self._record is not None:
+            self._note_relay(self._record, relay)
         seconds = self.proxy.config.linger_timeout
         if relay.from_client.gave_up and relay.ending is Ending.CLOSED and seconds:
             self._linger(seconds)
@@ -207,6 +231,24 @@ class Connection:
             linger(self.client.stream, seconds)
         finally:
             self._close()
+
+    def _note_relay(self, record: Record, relay: Relay) -> None:
+        record.bytes_in, record.bytes_out = relay.from_client.count, relay.from_server.count
+        if relay.ending is not None:
+            record.ends(ENDINGS[relay.ending], relay.ending.value)
+
+    def _note_end(self, code: str, ending: str) -> None:
+        if self._record is not None:
+            self._record.ends(code, ending)
+
+    def _write_record(self, record: Record, access_log: AccessLog) -> None:
+        client, lease = self.client, self._lease
+        record.client = str(client)
+        record.server_name, record.alpn = client.server_name, client.alpn
+        record.unique_id = client.unique_id.decode("latin-1")
+        if lease is not None:
+            record.pool, record.server = lease.pool.name, lease.server.name
+        access_log.write(record.line(self.proxy.config.access_log_format))
 
     def end_if_down(self) -> None:
         """End a connection whose server is down, where its pool says so."""
@@ -232,6 +274,8 @@ class Connection:
         self.proxy.reception.leave(self.client)
         self.proxy.connections.discard(self)
         self.proxy.slots.leave()
+        if self._record is not None and self.proxy.access_log is not None:
+            self._write_record(self._record, self.proxy.access_log)
 
     def _release_server(self) -> None:
         if self.server is not None:

@@ -15,6 +15,7 @@ from _socket import socket as RawSocket
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
@@ -22,17 +23,27 @@ from deston.config.model import ANY_NUMBER, ListenerConfig, OnDown, RouteConfig,
 from deston.errors import ConnectError, DestonError, OutOfDescriptors
 from deston.l4.admission import AccessRules
 from deston.l4.one_way import OneWay
+from deston.l4.record import ENDINGS, Record
 from deston.l4.refusals import Refusal, Refusals, Refused, refusal_of
 from deston.l4.session import Session
 from deston.net import hub as hubs
 from deston.net.datagram import NOT_TAKEN, DatagramListener, Peer, Readiness, connect_datagram
 from deston.net.proxy_protocol import proxy_header_v2
+from deston.net.relay import Ending
 from deston.net.stream import Bytes
 
 log = logging.getLogger("deston.l4")
 
 # Datagrams of clients in one turn; then answers and other listeners get theirs.
 BATCH = 64
+
+# How sessions end, in the codes of ``record.py`` and in words.
+ANSWERED = "--", "answered"
+SILENT = "sD", "not answered"
+REFUSED = "SD", "server refused"
+EVICTED = "LD", "sessions"
+DOWN = ENDINGS[Ending.SERVER_DOWN], Ending.SERVER_DOWN.value
+CUT = ENDINGS[Ending.CUT], Ending.CUT.value
 
 
 class UdpProxy:
@@ -43,6 +54,8 @@ class UdpProxy:
 
     def __init__(self, registry: Registry, config: ListenerConfig, listening: DatagramListener) -> None:
         self.registry = registry
+        #: Where a line goes for each session, if anywhere.
+        self.access_log: AccessLog | None = None
         self.refusals = Refusals()
         #: Datagrams that a socket did not take, either way.
         self.dropped = 0
@@ -129,7 +142,7 @@ class UdpProxy:
         """A session for a client that has none."""
         pool = self._pool_for(peer)
         if len(self.sessions) >= self.config.max_sessions:
-            self.end(next(iter(self.sessions.values())))
+            self.end(next(iter(self.sessions.values())), EVICTED)
         lease = pool.lease(self._listening.address_of(peer)[0], exclude)
         try:
             raw = self._connect(lease)
@@ -195,13 +208,27 @@ class UdpProxy:
     def _fail(self, session: Session) -> None:
         """A server has refused a datagram."""
         session.lease.failed()
-        self.end(session)
+        self.end(session, REFUSED)
 
-    def end(self, session: Session) -> None:
+    def end(self, session: Session, why: tuple[str, str] = ANSWERED) -> None:
         """End a session; its client's next datagram begins another one."""
         del self.sessions[session.peer]
         del self._by_descriptor[session.descriptor]
         session.close()
+        if self.access_log is not None:
+            self.access_log.write(self._record(session, why).line(self.config.access_log_format))
+
+    def _record(self, session: Session, why: tuple[str, str]) -> Record:
+        lease = session.lease
+        record = Record(self.config.name)
+        record.wall_clock -= record.started - session.started
+        record.started = session.started
+        host, port = self._listening.address_of(session.peer)
+        record.client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        record.pool, record.server, record.tries = lease.pool.name, lease.server.name, 1
+        record.bytes_in, record.bytes_out = session.bytes_in, session.bytes_out
+        record.ends(*why)
+        return record
 
     def _refuse(self, peer: Peer, error: DestonError) -> None:
         self.refusals.add(refusal_of(error))
@@ -214,12 +241,12 @@ class UdpProxy:
             session = next(iter(self.sessions.values()))
             if session.quiet_since > oldest:
                 break
-            self.end(session)
+            self.end(session, ANSWERED if session.is_answered else SILENT)
         self._one_way.forget_where(lambda used: used < oldest)
         for session in list(self.sessions.values()):
             lease = session.lease
             if lease.server.health is Health.DOWN and lease.pool.config.on_down is OnDown.CLOSE:
-                self.end(session)
+                self.end(session, DOWN)
 
     @property
     def unanswered(self) -> int:
@@ -234,7 +261,7 @@ class UdpProxy:
         """End every session, and close the listener."""
         hubs.sweeper().watched.discard(self)
         for session in list(self.sessions.values()):
-            self.end(session)
+            self.end(session, CUT)
         self._one_way.forget_where(lambda used: True)
         self._readiness.close()
         self._listening.close()

@@ -25,6 +25,7 @@ from deston.config.model import Protocol
 from deston.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
+    from deston.access.log import AccessLogs
     from deston.build import Runtime
     from deston.l4.server import Acceptor
     from deston.l4.slots import Slots
@@ -45,6 +46,7 @@ class L4Worker(Worker):  # type: ignore[misc]
     proxies: list[TcpProxy]
     acceptors: list[Acceptor]
     udp_proxies: list[UdpProxy]
+    _access_logs: AccessLogs
     _slots: Slots
     _woken: Event
 
@@ -60,6 +62,7 @@ class L4Worker(Worker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         """Build the live objects; gunicorn's name for it, though there is no WSGI here."""
+        from deston.access.log import AccessLogs
         from deston.build import Runtime  # After the patch: the health checks import requests.
         from deston.l4.slots import Slots
         from deston.l4.tcp import TcpProxy
@@ -69,6 +72,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         self._slots = Slots()
         routes, registry = self.app.config.routes, self.runtime.registry
         self.proxies = [TcpProxy(registry, one, routes, Slots(whole=self._slots)) for one in listeners]
+        self._access_logs = AccessLogs("deston-l4")
         self._limit_slots()
 
     def init_signals(self) -> None:
@@ -86,6 +90,7 @@ class L4Worker(Worker):  # type: ignore[misc]
             self.acceptors.append(Acceptor(listening.sock, proxy.handle, proxy.slots, alone, proxy.config.name))
             hubs.sweeper().watched.add(proxy)
         self._bind_datagrams()
+        self._connect_access_logs()
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
             acceptor.start()
@@ -106,6 +111,14 @@ class L4Worker(Worker):  # type: ignore[misc]
         for listener in self.app.config.listeners_of(Protocol.UDP):
             listening = DatagramListener(bind_datagram(self.app.datagram_ports.address_of(listener)))
             self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, listening))
+
+    @property
+    def _serving(self) -> list[TcpProxy | UdpProxy]:
+        return [*self.proxies, *self.udp_proxies]
+
+    def _connect_access_logs(self) -> None:
+        for proxy in self._serving:
+            proxy.access_log = self._access_logs.of(proxy.config.access_log)
 
     def notify(self) -> None:
         super().notify()
@@ -129,8 +142,13 @@ class L4Worker(Worker):  # type: ignore[misc]
         for udp in self.udp_proxies:
             udp.close()
         self.runtime.monitor.stop()
-        for account in self.runtime.accounts():
+        self._access_logs.close()
+        for account in (*self.runtime.accounts(), *self._refusals()):
             log.info("%s", account)
+
+    def _refusals(self) -> list[str]:
+        """One line for each listener that refused clients: how many, by reason."""
+        return [f"{one.config.name}: refused: {one.refusals}" for one in self._serving if one.refusals.total]
 
     def _open(self) -> int:
         return self._slots.taken + sum(udp.unanswered for udp in self.udp_proxies)
@@ -155,7 +173,9 @@ class L4Worker(Worker):  # type: ignore[misc]
         gevent.spawn(sys.exit, 0)
 
     def handle_usr1(self, sig: int, frame: Any) -> None:
+        """USR1: open log files anew, after logrotate has moved them away."""
         gevent.spawn(super().handle_usr1, sig, frame)
+        self._access_logs.reopen()
 
     def handle_reload(self, sig: int, frame: Any) -> None:
         """HUP from the arbiter, which has read the file already: apply what changed."""
@@ -167,7 +187,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         except ConfigError as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
-        serving: list[TcpProxy | UdpProxy] = [*self.proxies, *self.udp_proxies]
+        serving = self._serving
         listeners = (*config.listeners_of(Protocol.TCP), *config.listeners_of(Protocol.UDP))
         if [one.bind for one in listeners] != [proxy.config.bind for proxy in serving]:
             return  # The file has changed again; the arbiter brings new workers for other listeners.
@@ -180,4 +200,5 @@ class L4Worker(Worker):  # type: ignore[misc]
         self.app.config = config
         self.runtime.apply(config)
         self._limit_slots()
+        self._connect_access_logs()
         log.info("%s was reloaded", config.file)

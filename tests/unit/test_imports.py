@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Which layers a layer may import, besides itself; a layer is a module or a package below deston/, and a dotted entry
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
-COMMAND = {"errors", "address", "networks", "logs", "config", "balancer", "net", "build"}
+COMMAND = {"errors", "address", "networks", "logs", "config", "balancer", "net", "access", "build"}
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "address"},
     "balancer": {"errors", "address", "config.model", "config.algorithms"},
     "net": {"errors", "address", "config.model"},
+    "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "build": {"errors", "address", "logs", "config", "balancer", "net", "health"},
     "l4": COMMAND,

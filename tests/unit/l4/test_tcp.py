@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import ipaddress
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -17,8 +19,9 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import OnDown, ServerConfig
+from deston.config.model import LogFormat, OnDown, ServerConfig
 from deston.errors import OutOfDescriptors
+from deston.l4.refusals import Refusal
 from deston.l4.tcp import TcpProxy
 from deston.net.stream import Stream
 from tests.builders import make_pool, make_server_config
@@ -514,3 +517,119 @@ def test_a_new_configuration_counts_for_new_connections() -> None:
             with setting.client() as second:
                 assert read_all(second.far) == b"new"
             assert first.near.fileno() != -1
+
+
+# The account.
+
+
+class Lines:
+    """An access log that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def write(self, line: str) -> None:
+        self.records.append(json.loads(line))
+
+
+def logged(pool: Pool, **listener: Any) -> tuple[Setting, list[dict[str, Any]]]:
+    """A setting with an access log, and its lines."""
+    setting = Setting(pool, access_log_format=LogFormat.JSON, **listener)
+    lines = Lines()
+    setting.proxy.access_log = lines  # type: ignore[assignment]
+    return setting, lines.records
+
+
+def test_a_line_for_a_connection() -> None:
+    """Who, where to, how long, how much, and that it ended in good order after one redispatch."""
+    with EchoServer() as server, RefusingPort() as port:
+        setting, lines = logged(make_pool(at("dead", port), at("a", server)))
+        with setting.client() as client:
+            client.far.sendall(b"hello")
+            assert read_exactly(client.far, 5) == b"hello"
+            client.far.shutdown(socket.SHUT_WR)
+            assert read_all(client.far) == b""
+            client.join()
+    expected = {
+        "client": "127.0.0.1:50000", "listener": "tcp", "pool": "app", "server": "a", "code": "--", "ending": "closed",
+        "bytes_in": 5, "bytes_out": 5, "tries": 2,
+    }  # fmt: skip
+    assert len(lines) == 1
+    assert expected.items() <= lines[0].items()
+    assert lines[0]["connect_ms"] >= 0
+
+
+def test_lines_for_other_ends() -> None:
+    """A reset, a refusal and a cut have their codes; a fault of ours has one, too."""
+    with ResetsAfter(1) as server, RefusingPort() as port, UnansweringPort() as silent:
+        setting, lines = logged(make_pool(at("a", server)))
+        with setting.client() as client:
+            client.far.sendall(b"x")
+            client.join()
+        assert lines.pop()["code"] == "SD"
+        setting, lines = logged(make_pool(at("dead", port)))
+        with setting.client() as client:
+            client.join()
+        assert (lines[0]["code"], lines[0]["server"], lines.pop()["ending"]) == ("SC", "dead", "connect failed")
+        setting, lines = logged(make_pool(at("silent", silent), connect_timeout=60.0))
+        with setting.client() as client:
+            wait_until(lambda: setting.active, "the dial", gevent.sleep)
+            setting.proxy.cut()
+            client.join()
+        assert lines.pop()["code"] == "KC"
+
+
+# What clients have to show, and what servers are told.
+
+
+def test_a_client_that_is_not_welcome() -> None:
+    """It is refused before anything is read or dialed, and counted by the reason."""
+    with EchoServer() as server:
+        setting = Setting(make_pool(at("a", server)), deny=(ipaddress.ip_network("127.0.0.0/8"),))
+        with setting.client() as client:
+            assert read_all(client.far) == b""
+            client.join()
+        assert setting.proxy.refusals[Refusal.DENIED] == 1
+        assert setting.dials == []
+
+
+def test_what_was_read_ahead_goes_to_the_server() -> None:
+    """Bytes that came with a PROXY protocol header are not lost, even where the first dial fails."""
+    with EchoServer() as server, RefusingPort() as port:
+        trusted = (ipaddress.ip_network("127.0.0.1/32"),)
+        setting = Setting(
+            make_pool(at("dead", port), at("a", server)), accept_proxy_protocol=True, trusted_proxies=trusted
+        )
+        with setting.client() as client:
+            client.far.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\r\nhello")
+            assert read_exactly(client.far, 5) == b"hello"
+            assert [str(one.client) for one in setting.proxy.connections] == ["192.0.2.7:1"]
+
+
+def test_connections_of_one_client() -> None:
+    """The limit counts those that are open, however they end."""
+    with EchoServer() as server:
+        setting = Setting(make_pool(at("a", server)), max_connections_per_client=1)
+        for _ in range(2):
+            with setting.client() as first:
+                wait_until(lambda: setting.active, "the relay", gevent.sleep)
+                with setting.client() as second:
+                    assert read_all(second.far) == b""
+                    second.join()
+                first.far.close()
+                first.join()
+        assert setting.proxy.refusals[Refusal.CLIENT_CONNECTIONS] == 2
+
+
+def test_more_read_ahead_than_the_server_takes() -> None:
+    """What was read ahead waits like anything else where the server does not keep up."""
+    with SlowReader() as server:
+        trusted = (ipaddress.ip_network("127.0.0.1/32"),)
+        setting = Setting(make_pool(at("a", server)), accept_proxy_protocol=True, trusted_proxies=trusted)
+        setting.proxy.reception.receive = lambda client: setattr(client, "ahead", b"x" * 20_000_000) or "app"  # type: ignore[method-assign,func-returns-value]
+        with setting.client() as client:
+            wait_until(lambda: any(one._relay for one in setting.proxy.connections), "the relay", gevent.sleep)
+            relay = next(iter(setting.proxy.connections))._relay
+            assert relay is not None
+            assert relay.from_client.is_blocked
+            client.far.sendall(b"later")

@@ -1,0 +1,1 @@
+"""Access logs: a line for each connection, session or exchange, to where the configuration says."""
