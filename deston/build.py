@@ -49,11 +49,13 @@ class Runtime:
         ]
 
     def _build_pool(self, config: PoolConfig, known: Pool | None) -> Pool:
-        servers = {(one.address, one.tls): one for one in known.servers} if known else {}
+        servers = {(one.address, one.tls): one for one in known.servers if one.origin is None} if known else {}
+        members = [_build_server(one, servers) for one in config.servers]
+        stand_ins = [one for one in known.servers if one.origin in members] if known else []
+        for one in stand_ins:
+            one.configure(one.origin.config)  # type: ignore[union-attr]
         # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
-        pool = Pool(
-            config, create_policy(config.algorithm), tuple(_build_server(one, servers) for one in config.servers)
-        )
+        pool = Pool(config, create_policy(config.algorithm), (*members, *stand_ins))
         pool.observer = self.marks.observe
         return pool
 

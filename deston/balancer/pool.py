@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection
 from types import TracebackType
 
+from deston.address import Address
 from deston.balancer.policies.base import Policy
 from deston.balancer.queue import Queue
 from deston.balancer.server import Server
@@ -59,6 +60,20 @@ class Pool:
             self._candidates = self._primaries or self._backups
             self.policy.prepare(self._candidates)
         self.queue.tell_next()
+
+    def stand_in(self, origin: Server, endpoints: Collection[Address]) -> bool:
+        """Have a server for each further address of a named one, and none for others; whether that changed anything.
+
+        Those that stay keep their health and counters.
+        """
+        known = {server.address: server for server in self.servers if server.origin is origin}
+        if known.keys() == set(endpoints):
+            return False
+        others = [server for server in self.servers if server.origin is not origin]
+        stand_ins = [known.get(endpoint) or Server(origin.config, origin, endpoint) for endpoint in endpoints]
+        self.servers = (*others, *stand_ins)
+        self.refresh()
+        return True
 
     def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
         """Choose a server for a client.

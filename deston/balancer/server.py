@@ -29,7 +29,9 @@ class Health(enum.Enum):
 class Server:
     """One member of a pool.
 
-    ``endpoint`` is the address to dial: ``address`` itself, or what the monitor last resolved its name to.
+    ``endpoint`` is the address to dial: ``address`` itself, or what the monitor last resolved its name to. ``named`` is
+    the address as the configuration has it. They differ for the servers that stand for the further addresses of a name:
+    ``origin`` is the server that has the name, and they come and go with the answers.
     ``latency`` is the smoothed time in seconds until a server answers (HTTP: first byte; TCP: connected), 0.0
     before the first answer. ``check_reason`` says why the last check ended as it did.
     """
@@ -39,6 +41,7 @@ class Server:
         "address",
         "admin",
         "backup",
+        "config",
         "bytes_in",
         "bytes_out",
         "check_reason",
@@ -49,15 +52,19 @@ class Server:
         "marked",
         "max_connections",
         "name",
+        "named",
+        "origin",
         "tls",
         "total",
         "weight",
     )
 
-    def __init__(self, config: ServerConfig) -> None:
-        self.address: Address = config.address
+    def __init__(self, config: ServerConfig, origin: Server | None = None, endpoint: Address | None = None) -> None:
+        self.named: Address = config.address
+        self.origin = origin
+        self.address: Address = endpoint or config.address
         self.tls: bool = config.tls
-        self.endpoint: Address | None = None if config.address.is_name else config.address
+        self.endpoint: Address | None = None if self.address.is_name else self.address
         self.health: Health = Health.UNCHECKED
         self.marked: bool = False
         self.check_reason: str = ""
@@ -71,7 +78,8 @@ class Server:
 
     def configure(self, config: ServerConfig) -> None:
         """Take over what a file may change of a server while it lives on."""
-        self.name: str = config.name
+        self.config = config
+        self.name: str = config.name if self.origin is None else f"{config.name}@{self.address.host}"
         self.weight: int = config.weight
         self.max_connections: int = config.max_connections
         self.backup: bool = config.backup

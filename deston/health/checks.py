@@ -100,7 +100,7 @@ class HttpCheck:
             return Verdict(False, explain(error, self._health.timeout))
 
     def _request(self, server: Server) -> requests.PreparedRequest:
-        host = self._health.host or ("localhost" if server.address.is_unix else str(server.address))
+        host = self._health.host or ("localhost" if server.named.is_unix else str(server.named))
         headers = {
             "Host": host,
             "User-Agent": USER_AGENT,
@@ -122,7 +122,7 @@ class HttpCheck:
         return Verdict(True, f"status {status}")
 
     def _server_name(self, server: Server) -> str:
-        return self._tls.server_name or server.address.host or "localhost"
+        return self._tls.server_name or server.named.host or "localhost"
 
     @functools.cached_property
     def _context(self) -> ssl.SSLContext:

@@ -1,6 +1,7 @@
 """Names: the only place where a server's name becomes an address that can be dialed.
 
-What lives here: the lookup, which of the answer's addresses a server gets, and when to ask again.
+What lives here: the lookup, which of the answer's addresses a server gets, who stands in for the others, and when to
+ask again.
 What must not: checks. Nothing in the path of a request waits for a name.
 Invariant: ``server.endpoint`` of a named server is None or comes from a good answer; a failed lookup changes nothing.
 """
@@ -45,7 +46,8 @@ def look_up(address: Address) -> list[Address]:
             answer = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ConnectError(plain(getattr(error, "strerror", None) or str(error))) from error
-    return [Address(host=str(found[4][0]), port=address.port) for found in answer]
+    # A resolver may give one address twice, such as for two lines of /etc/hosts.
+    return list(dict.fromkeys(Address(host=str(found[4][0]), port=address.port) for found in answer))
 
 
 def choose(name: str, answer: list[Address], current: Address | None) -> Address:
@@ -62,12 +64,23 @@ def choose(name: str, answer: list[Address], current: Address | None) -> Address
 
 
 class Name:
-    """The name of one server, followed to its address by one greenlet."""
+    """The name of one server, followed to its addresses by one greenlet.
 
-    def __init__(self, pool: Pool, server: Server, rng: random.Random, lookup: Lookup = look_up) -> None:
+    ``on_members`` is called when the pool has got other servers.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        server: Server,
+        rng: random.Random,
+        on_members: Callable[[], None],
+        lookup: Lookup = look_up,
+    ) -> None:
         self.pool = pool
         self.server = server
         self.error = ""
+        self._on_members = on_members
         self._rng = rng
         self._lookup = lookup
         self._answered = Event()
@@ -90,7 +103,9 @@ class Name:
         except ConnectError as error:
             self._fail(str(error))
             return RETRY_S
-        self._take(choose(self.server.address.host, answer, self.server.endpoint))
+        chosen = choose(self.server.address.host, answer, self.server.endpoint)
+        self._take(chosen)
+        self._take_further([] if self.server.address.host == "localhost" else [one for one in answer if one != chosen])
         return REFRESH_S
 
     def _take(self, found: Address) -> None:
@@ -102,6 +117,13 @@ class Name:
         self.error = ""
         if known is None:
             self.pool.refresh()
+
+    def _take_further(self, others: list[Address]) -> None:
+        """Each further address is a server of its own, with its own health, as every proxy's users expect."""
+        if self.pool.stand_in(self.server, others):
+            hosts = ", ".join(one.host for one in others) or "none"
+            log.info("%s has further addresses now: %s", label(self.pool, self.server), hosts)
+            self._on_members()
 
     def _fail(self, reason: str) -> None:
         if not self.error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gevent
@@ -45,12 +46,21 @@ class Settings:
 class Watch:
     """Checks one server at its interval until it is stopped; in maint it rests, unchecked.
 
-    ``check`` is None where the type is ``none``. A server keeps the health that it has when its watch begins.
+    ``on_members`` is called when the server's name got other addresses, and the pool other servers with them. ``check``
+    is None where the type is ``none``. A server keeps the health that it has when its watch begins.
     """
 
-    def __init__(self, pool: Pool, server: Server, check: Check | None, marks: PassiveMarks, rng: random.Random):
+    def __init__(
+        self,
+        pool: Pool,
+        server: Server,
+        check: Check | None,
+        marks: PassiveMarks,
+        rng: random.Random,
+        on_members: Callable[[], None],
+    ) -> None:
         self.settings = Settings.of(pool, server)
-        self.name = Name(pool, server, rng) if server.address.is_name else None
+        self.name = Name(pool, server, rng, on_members) if server.address.is_name else None
         self._pool = pool
         self._server = server
         self._check = check

@@ -56,7 +56,7 @@ class ToPool:
             self._introduce(client, stream, endpoint)
         if context is None:
             return stream
-        name = pool.tls.server_name or server.address.host
+        name = pool.tls.server_name or server.named.host
         return secure(stream, endpoint, context, name, pool.handshake_timeout)
 
     def _introduce(self, client: Client, stream: Stream, endpoint: Address) -> None:

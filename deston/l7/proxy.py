@@ -98,7 +98,7 @@ class Proxy:
         if not server.tls:
             return dial(endpoint, pool.config.connect_timeout)
         config = pool.config
-        name = config.tls.server_name or server.address.host
+        name = config.tls.server_name or server.named.host
         return dial_tls(endpoint, config.connect_timeout, self._contexts[pool.name], name, config.handshake_timeout)
 
 
@@ -137,7 +137,7 @@ def _host_for(pool: Pool, server: Server, host: bytes) -> bytes:
     if wanted == PRESERVE and host:
         return host
     if wanted in (PRESERVE, SERVER):
-        return b"localhost" if server.address.path else str(server.address).encode()
+        return b"localhost" if server.named.path else str(server.named).encode()
     return wanted.encode("latin-1")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -366,3 +367,26 @@ def test_in_a_process_of_its_own(patched: bool) -> None:
     done = subprocess.run(command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=50)
     assert done.stdout.splitlines() == ["good: up, status 200", "silent: down, timed out after 0.3s"], done.stderr
     assert done.returncode == 0
+
+
+def test_each_address_of_a_name_is_watched(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with two addresses has a health for each; one that leaves the answer is watched no more."""
+    answers = [["127.0.0.1", "127.0.0.2"]]
+    row = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    monkeypatch.setattr(
+        "gevent.socket.getaddrinfo", lambda host, port, **_: [(*row, (one, port)) for one in answers[-1]]
+    )
+    with peers.NeverAnswers() as good:
+        named = builders.server("a", Address("app.test", good.address.port))
+        pool = builders.pool(named, checked=builders.health(fall=1))
+        monitor = start(pool)
+        wait_for(lambda: len(pool.servers) == 2, "the second address")
+        other = pool.servers[1]
+        wait_for(lambda: Health.UNCHECKED not in (named.health, other.health), "the first checks")
+        assert (named.health, other.health, other.name) == (Health.UP, Health.DOWN, "a@127.0.0.2")
+        answers.append(["127.0.0.1"])
+        watch = monitor._watches[named]
+        assert watch.name is not None
+        watch.name.refresh()
+        assert pool.servers == (named,)
+        assert set(monitor._watches) == {named}

@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from deston.address import Address
+from deston.balancer.server import Health
 from deston.errors import ConnectError
 from deston.health.resolve import REFRESH_S, RETRY_S, Name, choose, look_up
 from tests.unit.health import builders
@@ -37,7 +38,7 @@ class Nameserver:
 def follow(*answers: tuple[str, ...]) -> Name:
     """The name of a server in a pool, not looked up yet."""
     server = builders.server("b", ASKED)
-    return Name(builders.pool(server), server, random.Random(1), Nameserver(*answers))
+    return Name(builders.pool(server), server, random.Random(1), lambda: None, Nameserver(*answers))
 
 
 @pytest.mark.parametrize(
@@ -119,3 +120,36 @@ def test_who_waits_is_woken_by_the_first_outcome() -> None:
         assert name.error
     finally:
         follower.kill()
+
+
+def members(name: Name) -> list[tuple[str, str]]:
+    """The servers of a name's pool, each with the host that it is dialed at."""
+    return [(one.name, one.endpoint.host if one.endpoint else "") for one in name.pool.servers]
+
+
+def test_each_further_address_is_a_server() -> None:
+    """They come and go with the answers; those that stay are the same, and the last good answer is kept."""
+    changes: list[int] = []
+    name = follow(("10.0.0.1", "10.0.0.2", "10.0.0.3"), ("10.0.0.3", "10.0.0.1"), (), ("10.0.0.3",))
+    name._on_members = lambda: changes.append(1)
+    name.refresh()
+    assert members(name) == [("b", "10.0.0.1"), ("b@10.0.0.2", "10.0.0.2"), ("b@10.0.0.3", "10.0.0.3")]
+    third = name.pool.servers[2]
+    third.health = Health.DOWN
+    name.refresh()
+    name.refresh()
+    assert members(name) == [("b", "10.0.0.1"), ("b@10.0.0.3", "10.0.0.3")]
+    assert name.pool.servers[1] is third
+    assert third.named == ASKED
+    name.refresh()
+    assert members(name) == [("b", "10.0.0.3")]
+    assert len(changes) == 3
+
+
+def test_localhost_is_one_server() -> None:
+    """That it has an address of IPv6, too, does not make it two."""
+    server = builders.server("b", Address("localhost", 1))
+    answer = [Address("::1", 1), Address("127.0.0.1", 1)]
+    name = Name(builders.pool(server), server, random.Random(1), lambda: None, lambda address: answer)
+    name.refresh()
+    assert members(name) == [("b", "127.0.0.1")]
