@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -24,6 +24,9 @@ from deston.errors import ConfigError, StartError
 from deston.l4.datagram_ports import DatagramPorts
 from deston.l4.files import require_files
 from deston.net.listen import require_bindable, require_bindable_datagrams
+
+if TYPE_CHECKING:
+    from deston.l4.worker import L4Worker
 
 log = logging.getLogger("deston.l4")
 
@@ -91,7 +94,7 @@ class L4Application(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _grace(self.config),
             # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
             "control_socket_disable": True,
-            "when_ready": _announce,
+            "pre_fork": _bind_datagrams,
             "child_exit": _worker_left,
         }
         for name, value in settings.items():
@@ -108,6 +111,14 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's arbiter; on HUP the running workers reload, and only changed listeners bring new ones."""
 
     app: L4Application
+    _is_announced = False
+
+    def manage_workers(self) -> None:
+        """As gunicorn's; once the first workers are there, so that clients are served from then on, say so."""
+        super().manage_workers()
+        if not self._is_announced:
+            self._is_announced = True
+            _announce(self)
 
     def spawn_worker(self) -> Any:
         """Fork a worker; signals to it wait until it has handlers of its own.
@@ -117,9 +128,12 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_WORKERS)
         try:
-            return super().spawn_worker()
+            pid = super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_WORKERS)
+        for raw in self.WORKERS[pid].datagram_sockets:
+            raw.close()  # They are the worker's.
+        return pid
 
     def handle_hup(self) -> None:
         """Read the file again, and let the workers do so or replace them."""
@@ -156,9 +170,9 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         self.LISTENERS = [kept[key] if key in kept else self._open(bind) for key, bind in wanted.items()]
         close_sockets([kept[key] for key in kept.keys() - wanted.keys()])
         self.app.datagram_ports.keep_only(self.app.datagram_listeners)
-        _announce(self)
         for _ in range(self.num_workers):
             self.spawn_worker()
+        _announce(self)
         self.manage_workers()
 
     def _open(self, bind: str) -> Any:
@@ -182,12 +196,13 @@ def _announce(arbiter: L4Arbiter) -> None:
     for listener, open_socket in zip(arbiter.app.listeners, arbiter.LISTENERS, strict=True):
         _announce_listener(listener, _bound_address(open_socket))
     for listener in arbiter.app.datagram_listeners:
-        _announce_listener(listener, f"{arbiter.app.datagram_ports.address_of(listener)} (udp)")
+        _announce_listener(listener, str(arbiter.app.datagram_ports.address_of(listener)), " (udp)")
     log.info("deston-l4 %s runs, workers: %d", __version__, arbiter.num_workers)
 
 
-def _announce_listener(listener: ListenerConfig, where: str) -> None:
-    log.info("listener %s: %s to %s", listener.name, where, f"pool {listener.pool}" if listener.pool else "its routes")
+def _announce_listener(listener: ListenerConfig, where: str, kind: str = "") -> None:
+    target = f"pool {listener.pool}" if listener.pool else "its routes"
+    log.info("listener %s: %s to %s%s", listener.name, where, target, kind)
 
 
 def _bound_address(open_socket: Any) -> str:
@@ -195,6 +210,11 @@ def _bound_address(open_socket: Any) -> str:
     if isinstance(name, str):
         return f"unix:{name}"
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _bind_datagrams(arbiter: L4Arbiter, worker: L4Worker) -> None:
+    """Before the fork, so that no datagram is refused while the worker boots."""
+    worker.datagram_sockets = arbiter.app.datagram_ports.bind(arbiter.app.datagram_listeners)
 
 
 def _worker_left(arbiter: L4Arbiter, worker: Any) -> None:

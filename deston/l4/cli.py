@@ -8,6 +8,7 @@ a traceback: 2 for the configuration, 1 for the rest.
 
 from __future__ import annotations
 
+import resource
 import sys
 
 import click
@@ -30,6 +31,7 @@ def main(file: str | None, workers: int | None, pid: str | None, log_level: str)
     TERM drains and stops, INT stops at once, HUP reloads the file, TTIN and TTOU change the number of workers.
     """
     logs.configure(log_level)
+    _raise_descriptor_limit()
     try:
         application = L4Application(find_config(file), workers, pid, log_level)
         application.require_bindable()
@@ -40,3 +42,9 @@ def main(file: str | None, workers: int | None, pid: str | None, log_level: str)
     except (RuntimeError, OSError) as error:  # gunicorn's own way of saying what it lacks: a pid file in use.
         click.echo(f"deston-l4: {error}", err=True)
         sys.exit(1)
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many file descriptors as the system allows, as HAProxy does: each connection needs two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,8 +1,9 @@
 """The addresses of udp listeners, the same for every worker.
 
-What lives here: the ports that the system chose, held by the arbiter, because each worker binds a socket of its own.
-What must not: the workers' sockets.
-Invariant: a port that was chosen stays chosen until its listener is gone, however many workers come and go.
+What lives here: the ports, held by the arbiter, and a socket of its own for each worker.
+What must not: serving.
+Invariant: a port stays held until its listener is gone, however many workers come and go: nobody else can take it, and
+one that the system chose stays chosen.
 """
 
 from __future__ import annotations
@@ -23,20 +24,27 @@ class DatagramPorts:
         self._held: dict[str, RawSocket] = {}
 
     def address_of(self, listener: ListenerConfig) -> Address:
-        """The address for the workers to bind; a port 0 is chosen now and held. Raises ``StartError``."""
-        if listener.bind.port:
-            return listener.bind
-        held = self._held.get(listener.name)
+        """The address of a listener, with its port; it is held from now on. Raises ``StartError``."""
+        held = self._held.get(_key(listener))
         if held is None:
-            held = self._held[listener.name] = bind_datagram(listener.bind)
+            held = self._held[_key(listener)] = bind_datagram(listener.bind)
             hear_nobody(held)
         return replace(listener.bind, port=held.getsockname()[1])
 
+    def bind(self, listeners: Iterable[ListenerConfig]) -> list[RawSocket]:
+        """A new socket for each listener; raises ``StartError``."""
+        return [bind_datagram(self.address_of(listener)) for listener in listeners]
+
     def keep_only(self, listeners: Iterable[ListenerConfig]) -> None:
         """Give up the ports of all other listeners."""
-        kept = {one.name for one in listeners if not one.bind.port}
-        for name in self._held.keys() - kept:
-            self._held.pop(name).close()
+        kept = {_key(one) for one in listeners}
+        for key in self._held.keys() - kept:
+            self._held.pop(key).close()
 
     def __repr__(self) -> str:
         return f"<DatagramPorts of {len(self._held)} listeners>"
+
+
+def _key(listener: ListenerConfig) -> str:
+    """What makes a port the same after a reload: its address, or the name where the system chose it."""
+    return str(listener.bind) if listener.bind.port else listener.name

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from _socket import socket as RawSocket
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -46,6 +47,8 @@ class L4Worker(Worker):  # type: ignore[misc]
     proxies: list[TcpProxy]
     acceptors: list[Acceptor]
     udp_proxies: list[UdpProxy]
+    #: Bound for this worker by the arbiter, in the order of the listeners.
+    datagram_sockets: list[RawSocket]
     _access_logs: AccessLogs
     _slots: Slots
     _woken: Event
@@ -89,7 +92,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         for listening, proxy in zip(self.sockets, self.proxies, strict=True):
             self.acceptors.append(Acceptor(listening.sock, proxy.handle, proxy.slots, alone, proxy.config.name))
             hubs.sweeper().watched.add(proxy)
-        self._bind_datagrams()
+        self._take_datagram_sockets()
         self._connect_access_logs()
         self.runtime.monitor.start()
         for acceptor in self.acceptors:
@@ -103,14 +106,14 @@ class L4Worker(Worker):  # type: ignore[misc]
                 proxy.refresh()
         self._drain()
 
-    def _bind_datagrams(self) -> None:
+    def _take_datagram_sockets(self) -> None:
         """Each worker has sockets of its own for udp listeners; the kernel shares the clients out."""
         from deston.l4.udp import UdpProxy
-        from deston.net.datagram import DatagramListener, bind_datagram
+        from deston.net.datagram import DatagramListener
 
-        for listener in self.app.config.listeners_of(Protocol.UDP):
-            listening = DatagramListener(bind_datagram(self.app.datagram_ports.address_of(listener)))
-            self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, listening))
+        listeners = self.app.config.listeners_of(Protocol.UDP)
+        for listener, raw in zip(listeners, self.datagram_sockets, strict=True):
+            self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, DatagramListener(raw)))
 
     @property
     def _serving(self) -> list[TcpProxy | UdpProxy]:

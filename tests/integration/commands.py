@@ -92,7 +92,7 @@ def _l4_addresses(running: Running) -> Callable[[str], Address]:
     running.wait_for("deston-l4 .* runs")
 
     def find(listener: str) -> Address:
-        return parse_address(running.wait_for(rf"listener {listener or '.*'}: (\S+) to pool")[1])
+        return parse_address(running.wait_for(rf"listener {listener or '.*'}: (\S+) to (?:pool|its routes)")[1])
 
     return find
 

@@ -104,7 +104,7 @@ def test_a_drain_that_is_over_cuts_with_a_reset(processes: Processes, tmp_path: 
         command.running.send(signal.SIGTERM)
         assert [end.was_reset() for end in ends] == [True, True]
         assert command.running.wait() == 0
-    assert "the drain time is over, connections cut: 1" in command.running.output
+    assert "the drain time is over, connections and sessions cut: 1" in command.running.output
 
 
 def test_hup_takes_up_new_servers(processes: Processes, tmp_path: Path, server: ScriptedServer) -> None:

@@ -21,6 +21,7 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
 from deston.config.model import LogFormat, OnDown, ServerConfig
 from deston.errors import OutOfDescriptors
+from deston.l4.client import Client
 from deston.l4.refusals import Refusal
 from deston.l4.tcp import TcpProxy
 from deston.net.stream import Stream
@@ -251,20 +252,19 @@ def test_no_server_available() -> None:
 
 
 def test_a_full_server() -> None:
-    """A server with all the connections that it may have gets no more, until one has ended."""
+    """A server with all the connections that it may have gets no more; when one ends, the next in the queue is served."""
     with EchoServer() as server:
-        setting = Setting(make_pool(at("a", server, max_connections=1)))
-        with setting.client() as first:
+        setting = Setting(make_pool(at("a", server, max_connections=1), queue=1))
+        with setting.client() as first, setting.client() as second:
             first.far.sendall(b"hello")
             assert read_exactly(first.far, 5) == b"hello"
-            with setting.client() as second:
-                assert read_all(second.far) == b""
-                second.join()
+            second.far.sendall(b"later")
+            with setting.client() as third:
+                assert read_all(third.far) == b""
+                third.join()
             first.far.close()
             first.join()
-        with setting.client() as third:
-            third.far.sendall(b"hello")
-            assert read_exactly(third.far, 5) == b"hello"
+            assert read_exactly(second.far, 5) == b"later"
 
 
 def test_a_pool_that_is_gone() -> None:
@@ -430,6 +430,8 @@ def test_a_client_that_sends_on_to_a_server_that_has_left(linger_timeout: float)
         with setting.client() as client:
             client.far.sendall(b".")
             wait_until(lambda: client.far.recv(13, socket.MSG_PEEK) == b"the last word", "it", gevent.sleep)
+            # A byte that it has not read would make the server's own end a reset.
+            wait_until(lambda: _server_has_ended(setting), "the server's end", gevent.sleep)
             wait_until(lambda: _sends_on(client.far, setting), "the server's loss", gevent.sleep)
             if linger_timeout:
                 assert read_all(client.far) == b"the last word"
@@ -437,6 +439,11 @@ def test_a_client_that_sends_on_to_a_server_that_has_left(linger_timeout: float)
                 client.far.close()
             client.join()
     assert setting.active == 0
+
+
+def _server_has_ended(setting: Setting) -> bool:
+    relays = [one._relay for one in setting.proxy.connections]
+    return any(relay is not None and relay.from_server.ended for relay in relays)
 
 
 def _sends_on(far: Any, setting: Setting) -> bool:
@@ -626,7 +633,12 @@ def test_more_read_ahead_than_the_server_takes() -> None:
     with SlowReader() as server:
         trusted = (ipaddress.ip_network("127.0.0.1/32"),)
         setting = Setting(make_pool(at("a", server)), accept_proxy_protocol=True, trusted_proxies=trusted)
-        setting.proxy.reception.receive = lambda client: setattr(client, "ahead", b"x" * 20_000_000) or "app"  # type: ignore[method-assign,func-returns-value]
+
+        def receive(client: Client) -> str:
+            client.ahead = b"x" * 20_000_000
+            return "app"
+
+        setting.proxy.reception.receive = receive  # type: ignore[method-assign]
         with setting.client() as client:
             wait_until(lambda: any(one._relay for one in setting.proxy.connections), "the relay", gevent.sleep)
             relay = next(iter(setting.proxy.connections))._relay
