@@ -252,7 +252,7 @@ def test_no_server_available() -> None:
 
 
 def test_a_full_server() -> None:
-    """A server with all the connections that it may have gets no more; when one ends, the next in the queue is served."""
+    """A server with all the connections that it may have gets no more; when one ends, the next one is served."""
     with EchoServer() as server:
         setting = Setting(make_pool(at("a", server, max_connections=1), queue=1))
         with setting.client() as first, setting.client() as second:
