@@ -15,7 +15,7 @@ import ssl
 import struct
 
 from scripts.bench.load import Iperf
-from scripts.bench.model import Case, Exchange
+from scripts.bench.model import DATAGRAM_LAYERS, Case, Exchange
 from scripts.bench.servers import GET_SMALL
 from scripts.bench.tools import run_tool
 
@@ -127,7 +127,7 @@ def check_bulk(port: int) -> str:
 
 def check_layer(layer: str, port: int) -> str:
     """Whether a port serves a layer at all: one small exchange, where what is behind it can have one."""
-    if layer == "udp":
+    if layer in DATAGRAM_LAYERS:
         return check_dns(port, times=1)
     if layer == "bulk":
         return check_bulk(port)
@@ -137,7 +137,7 @@ def check_layer(layer: str, port: int) -> str:
 def check_case(case: Case, port: int) -> str:
     """The sample of a case: what is wrong with it, or nothing."""
     if case.exchange is None:
-        return check_dns(port) if case.layer == "udp" else check_layer(case.layer, port)
+        return check_dns(port) if case.layer in DATAGRAM_LAYERS else check_layer(case.layer, port)
     # A megabyte each: fewer of them are sample enough.
     times = SAMPLE if len(case.exchange.answer) < 1 << 20 else SAMPLE // 5
     trouble = check_exchange(port, case.exchange, scheme_of(case.layer), times)

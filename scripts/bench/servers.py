@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.bench.model import BenchError, Exchange
+from scripts.bench.model import DATAGRAM_LAYERS, BenchError, Exchange
 from scripts.bench.peers import TEMPLATES, fill
 from scripts.bench.tools import find_program
 
@@ -60,11 +60,17 @@ KINDS = (
     ),
     ServerKind(
         "dns", "nsd", "Debian's nsd", ("nsd.conf", "example.zone"), ("-d", "-c", "@here@/nsd.conf"),
-        frozenset(("udp",)), "server_udp",
+        frozenset(DATAGRAM_LAYERS), "server_udp",
     ),
 )  # fmt: skip
 #: Which port of the servers a direct run of a layer goes to.
-DIRECT_PORTS = {"l4": "server_a", "l7": "server_a", "tls": "server_tls", "udp": "server_udp", "bulk": "server_bulk"}
+DIRECT_PORTS = {
+    "l4": "server_a",
+    "l7": "server_a",
+    "tls": "server_tls",
+    "bulk": "server_bulk",
+    **dict.fromkeys(DATAGRAM_LAYERS, "server_udp"),
+}
 
 
 def many_addresses() -> list[str]:

@@ -44,7 +44,7 @@ def test_only_what_was_asked_for_is_selected() -> None:
     assert [case.key for case in select([1, 6], False)] == ["l4-keep", "l7-keep"]
     assert select([], False) == list(CASES)
     assert {case.key for case in select([], True)} == {case.key for case in CASES if case.is_quick}
-    assert [case.key for case in select([5], True)] == ["udp-dns"]
+    assert [case.key for case in select([5], True)] == ["udp-dns", "udp-dns-once"]
 
 
 def test_deston_is_always_measured() -> None:
@@ -62,7 +62,7 @@ def test_each_case_has_its_targets() -> None:
     assert run.targets_of(CASE["l7-many"], everyone) == ["deston-l7", "haproxy"]
     assert run.targets_of(CASE["l7-idle"], ["nginx"]) == ["nginx"]
     assert run.targets_of(CASE["l4-growth-512"], everyone) == ["direct", "deston-l4", "haproxy", "nginx"]
-    assert run.targets_of(CASE["udp-dns"], everyone) == ["direct", "nginx", "traefik"]
+    assert run.targets_of(CASE["udp-dns"], everyone) == ["direct", "deston-l4", "nginx", "traefik"]
     assert run.targets_of(CASE["pick"], everyone) == policies()
 
 
