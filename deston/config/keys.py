@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from deston.config.model import CheckType, Protocol, SendProxyProtocol
 from deston.config.report import Path, Report, Rule, Tree
+from deston.config.routes import is_tcp
 from deston.config.values import named_sections, server_addresses
 
 _HTTP, _TCP, _UDP = Protocol.HTTP, Protocol.TCP, Protocol.UDP
@@ -112,6 +113,22 @@ def _check_udp_pools(values: Tree, given: Tree, report: Report) -> None:
                 report.add((*path, "servers", server), f"the udp listener {listener!r} reaches no unix sockets")
 
 
+def _check_http_pools(values: Tree, given: Tree, report: Report) -> None:
+    """What a pool cannot do for requests, whose connections to servers are shared by clients."""
+    pools = values["pools"] or {}
+    leading = [(f"listener {name!r}", one) for name, one in named_sections(values, "listeners")]
+    leading = [one for one in leading if one[1]["protocol"] is _HTTP]
+    leading += [(f"route {name!r}", one) for name, one in named_sections(values, "routes") if not is_tcp(one)]
+    seen = set()
+    for what, section in leading:
+        wanted = section["pool"]
+        pool = pools.get(wanted or "")
+        if pool and wanted not in seen and pool["send_proxy_protocol"] not in (SendProxyProtocol.OFF, None):
+            seen.add(wanted)
+            why = f"the http {what} tells servers of its clients by request fields alone (forwarded)"
+            report.add(("pools", wanted, "send_proxy_protocol"), why)
+
+
 def _check_udp_binds(values: Tree, given: Tree, report: Report) -> None:
     for name, listener in named_sections(values, "listeners"):
         if listener["protocol"] is _UDP and listener["bind"] and listener["bind"].is_unix:
@@ -129,6 +146,7 @@ KEY_RULES: tuple[Rule, ...] = (
     _refuse_ignored_keys,
     _check_proxy_protocol,
     _check_udp_pools,
+    _check_http_pools,
     _check_udp_binds,
     _require_payload,
 )

@@ -36,7 +36,7 @@ from deston.l7.retry import RetryBudget
 from deston.l7.routing import Router, host_without_port, strip_prefix
 from deston.net.dial import dial
 from deston.net.stream import ByteStream
-from deston.net.tls import client_context, dial_tls
+from deston.net.tls import client_context, secure
 
 log = logging.getLogger("deston.l7")
 
@@ -94,12 +94,12 @@ class Proxy:
         return self.registry.pool(request.listener.pool), target
 
     def _open(self, pool: Pool, server: Server) -> ByteStream:
-        endpoint = server.endpoint_or_fail()
+        endpoint, config = server.endpoint_or_fail(), pool.config
+        stream = dial(endpoint, config.connect_timeout, config.source_address)
         if not server.tls:
-            return dial(endpoint, pool.config.connect_timeout)
-        config = pool.config
+            return stream
         name = config.tls.server_name or server.named.host
-        return dial_tls(endpoint, config.connect_timeout, self._contexts[pool.name], name, config.handshake_timeout)
+        return secure(stream, endpoint, self._contexts[pool.name], name, config.handshake_timeout)
 
 
 def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:

@@ -1,6 +1,6 @@
 """TLS to servers.
 
-What lives here: contexts from configuration, dialing with a handshake, and the handshake on a stream that is open.
+What lives here: contexts from configuration, and the handshake on a stream that is open.
 What must not: what a secured stream does (``tls_stream.py``), TLS with clients (``termination.py``).
 Invariant: a server's certificate is verified unless the configuration says otherwise.
 """
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from deston.address import Address
 from deston.config.model import TlsConfig
 from deston.errors import ConnectError, StartError, StreamError
-from deston.net.dial import dial
 from deston.net.stream import Stream
 from deston.net.tls_stream import TlsStream
 
@@ -70,23 +69,13 @@ def _require_readable(what: str, file: str) -> None:
         raise StartError(f"{file}: the {what} cannot be read: {error.strerror}") from error
 
 
-def dial_tls(
-    address: Address, timeout: float, context: ssl.SSLContext, server_name: str, handshake_timeout: float
-) -> TlsStream:
-    """Connect and shake hands, each in its time in seconds.
-
-    ``server_name`` is what the certificate has to name; it may be empty where nothing is verified. Raises
-    ``ConnectError`` and its kinds: nothing of a request was sent.
-    """
-    return secure(dial(address, timeout), address, context, server_name, handshake_timeout)
-
-
 def secure(
     stream: Stream, address: Address, context: ssl.SSLContext, server_name: str, handshake_timeout: float
 ) -> TlsStream:
-    """Shake hands with a server that is connected; arguments and errors as for ``dial_tls``.
+    """Shake hands with a server that is connected, in so many seconds; where that fails, the stream is closed.
 
-    The stream is closed where that fails.
+    ``server_name`` is what the certificate has to name; it may be empty where nothing is verified. ``address`` is what
+    errors speak of. Raises ``ConnectError``: nothing of a request was sent.
     """
     try:
         tls = TlsStream(stream, context, server_name)

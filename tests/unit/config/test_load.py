@@ -3,6 +3,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,10 +69,8 @@ def ordinary_listener(name: str, bind: Address, protocol: Protocol | None, pool:
     return make_listener(protocol, name, bind=bind, pool=pool)  # type: ignore[arg-type]
 
 
-def ordinary_pool(
-    name: str, *servers: ServerConfig, algorithm: str = "round_robin", health: HealthConfig = TCP_CHECKS
-) -> PoolConfig:
-    return make_pool_config(*servers, name=name, algorithm=algorithm, tls=NO_TLS, health=health)
+def ordinary_pool(name: str, *servers: ServerConfig, health: HealthConfig = TCP_CHECKS, **changes: Any) -> PoolConfig:
+    return make_pool_config(*servers, name=name, tls=NO_TLS, health=health, **changes)
 
 
 def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
@@ -189,7 +188,7 @@ def test_every_key_is_read() -> None:
             queue=0,
             queue_timeout=1.0,
             on_down=OnDown.CLOSE,
-            send_proxy_protocol=SendProxyProtocol.V2,
+            send_proxy_protocol=SendProxyProtocol.OFF,
             source_address="127.0.0.2",
             host_header="www.example.com:8080",
             max_idle_connections=0,
@@ -226,6 +225,7 @@ def test_every_key_is_read() -> None:
         ordinary_pool(
             "db",
             ServerConfig("a", Address("127.0.0.1", 5432)),
+            send_proxy_protocol=SendProxyProtocol.V2,
             health=make_health_config(type=CheckType.UDP, send=b"\0\r\n\t\\?", expect=b"yes"),
         ),
     )

@@ -104,6 +104,10 @@ WRONG_KIND = [
     ("retries = 1", "send_proxy_protocol = v3", [
         "22: pools.app.send_proxy_protocol: unknown version of the PROXY protocol 'v3' (known: off, v1, v2)"
     ]),
+    ("retries = 1", "send_proxy_protocol = v1", [
+        "22: pools.app.send_proxy_protocol: the http listener 'web' tells servers of its clients by request fields "
+        "alone (forwarded)",
+    ]),
     ("retries = 1", "source_address = localhost", [
         "22: pools.app.source_address: 'localhost' is not an IPv4 or IPv6 address without a port"
     ]),

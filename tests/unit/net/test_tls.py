@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from deston.address import Address
 from deston.errors import ConnectError, ReadTimeout, Retry, StartError, StreamError, StreamReset
+from deston.net.dial import dial
 from deston.net.stream import ByteStream
-from deston.net.tls import client_context, dial_tls
+from deston.net.tls import client_context, secure
 from deston.net.tls_stream import TlsStream
 from tests.builders import make_tls_config
 from tests.peers import (
@@ -39,6 +40,13 @@ from tests.wires import in_good_time
 PATIENCE = 20.0
 MIB = 1 << 20
 BULK = bytes(range(251)) * (2 * MIB // 251)
+
+
+def dial_tls(
+    address: Address, timeout: float, context: ssl.SSLContext, name: str, handshake_timeout: float
+) -> TlsStream:
+    """Connect and shake hands."""
+    return secure(dial(address, timeout), address, context, name, handshake_timeout)
 
 
 def connected(server: Peer, certificate: Certificate, name: str = NAME, **changes: Any) -> TlsStream:
