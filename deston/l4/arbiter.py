@@ -135,6 +135,13 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
             raw.close()  # They are the worker's.
         return pid
 
+    def reexec(self) -> None:
+        """USR2: start a new arbiter on the same listeners; gunicorn cannot hand over an empty list of them."""
+        if not self.LISTENERS:
+            log.warning("USR2 needs a tcp listener to hand over: restart instead")
+            return
+        super().reexec()
+
     def handle_hup(self) -> None:
         """Read the file again, and let the workers do so or replace them."""
         try:

@@ -264,7 +264,12 @@ class Connection:
             self._relay.cut()
         elif self._greenlet is not None:
             # Not from here: a greenlet that ends hands over to the hub, and whoever threw would not go on.
-            self.client.stream.home.hub.loop.run_callback(self._greenlet.throw, GreenletExit)
+            self.client.stream.home.hub.loop.run_callback(self._throw_out)
+
+    def _throw_out(self) -> None:
+        # Only if it is still at this connection: a greenlet of the crew goes on to the next one.
+        if self._greenlet is not None:
+            self._greenlet.throw(GreenletExit)
 
     def _close(self) -> None:
         self._greenlet = None

@@ -141,7 +141,7 @@ class UdpProxy:
     def _open(self, peer: Peer, now: float, exclude: tuple[Server, ...] = ()) -> Session:
         """A session for a client that has none."""
         pool = self._pool_for(peer)
-        if len(self.sessions) >= self.config.max_sessions:
+        while len(self.sessions) >= self.config.max_sessions:  # More than one, where a reload has lowered it.
             self.end(next(iter(self.sessions.values())), EVICTED)
         lease = pool.lease(self._listening.address_of(peer)[0], exclude)
         try:

@@ -35,16 +35,18 @@ _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 def require_bindable(addresses: Iterable[Address]) -> None:
     """Make sure that each address can be listened on; raises ``StartError`` for the first that cannot."""
-    if any(name in os.environ for name in _INHERITED):
-        return
-    for address in addresses:
+    for address in addresses if not _are_inherited() else ():
         _require(address, _try_unix if address.path else _try_tcp)
 
 
 def require_bindable_datagrams(addresses: Iterable[Address]) -> None:
     """As ``require_bindable``, for udp listeners; what shares its address with its own kind is in use, too."""
-    for address in addresses:
+    for address in addresses if not _are_inherited() else ():
         _require(address, _try_udp)
+
+
+def _are_inherited() -> bool:
+    return any(name in os.environ for name in _INHERITED)
 
 
 def _require(address: Address, attempt: Callable[[Address], None]) -> None:

@@ -91,7 +91,7 @@ class Direction:
             self._block(data[sent:])
 
     def start(self) -> None:
-        if not self.is_blocked:
+        if not (self.is_blocked or self.ended):
             self.source.reader.start(self.on_readable)
 
     def on_readable(self) -> None:
