@@ -48,7 +48,7 @@ def read_version() -> str:
 setup(
     name="deston",
     version=read_version(),
-    description="A load balancer for TCP and HTTP in Python, on gevent",
+    description="A load balancer for TCP, UDP and HTTP in Python, on gevent",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="Deston contributors",

@@ -33,7 +33,7 @@ class _Group(click.Group):
 @click.group(cls=_Group)
 @click.version_option(__version__, prog_name="deston")
 def main() -> None:
-    """Deston, a load balancer for TCP and HTTP."""
+    """Deston, a load balancer for TCP, UDP and HTTP."""
 
 
 @main.command()
