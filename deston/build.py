@@ -57,6 +57,9 @@ class Runtime:
         # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
         pool = Pool(config, create_policy(config.algorithm), (*members, *stand_ins))
         pool.observer = self.marks.observe
+        if known is not None:
+            pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
+            pool.queue.tell_next()
         return pool
 
 

@@ -107,6 +107,15 @@ class OutOfDescriptors(ConnectError):
     retry = Retry.NEVER
 
 
+class OutOfPorts(OutOfDescriptors):
+    """This machine has no port left to dial a server from, or not the address: the fault is ours, here too.
+
+    Ports are counted for each server apart, so another one may be reached.
+    """
+
+    retry = Retry.ALWAYS
+
+
 class ReadTimeout(StreamError):
     """A peer sent nothing within the time that it had.
 

@@ -70,9 +70,9 @@ class AccessLog:
                     gevent.get_hub().threadpool.apply(self._sink.write, (lines,))
                 else:
                     self._sink.write(lines)
-            except OSError as error:
+            except Exception as error:  # Whatever it is, the lines that come later are to be tried.
                 self.lost += len(lines)
-                self._tell(f"cannot be written: {error.strerror or error}")
+                self._tell(f"cannot be written: {getattr(error, 'strerror', None) or error}")
             else:
                 self._is_in_trouble = False
 

@@ -104,21 +104,25 @@ class DescriptorSink:
 class SyslogSink:
     """Sends a datagram for each line, in the form of RFC 3164; what the daemon does not take at once is lost."""
 
-    may_block = False
-
     def __init__(self, address: Address, program: str) -> None:
         self._address = address
+        self.may_block = address.is_name  # A name has to be resolved.
+        self._is_stale = False
         self._host = "" if address.is_unix else f"{socket.gethostname()} "
         self._program = f"{program}[{os.getpid()}]"
         self._socket: RawSocket | None = None
 
     def write(self, lines: Sequence[str]) -> None:
+        if self._is_stale:
+            self.close()
         if self._socket is None:
+            self._is_stale = False
             self._socket = self._open()
+        raw = self._socket
         stamp = time.strftime("%b %e %H:%M:%S")
         try:
             for line in lines:
-                self._socket.send(f"<{_PRIORITY}>{stamp} {self._host}{self._program}: {line}".encode())
+                raw.send(f"<{_PRIORITY}>{stamp} {self._host}{self._program}: {line}".encode())
         except OSError:
             self.close()  # The daemon may have started anew, with another socket.
             raise
@@ -135,7 +139,8 @@ class SyslogSink:
         return raw
 
     def reopen(self) -> None:
-        self.close()
+        """Let the next batch connect anew."""
+        self._is_stale = True
 
     def close(self) -> None:
         if self._socket is not None:

@@ -87,7 +87,8 @@ class TcpCheck:
         health = self._health
         if not (health.send or health.expect):
             return Verdict(True, "connected")
-        stream.expire_after(max(0.0, deadline - time.monotonic()))
+        stream.expire_after(health.timeout)
+        stream.deadline = deadline
         stream.write(health.send)
         if not health.expect:
             return Verdict(True, "connected and sent")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING, Any
+from _socket import socket as RawSocket
+from collections.abc import Sequence
+from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -24,9 +26,6 @@ from deston.errors import ConfigError, StartError
 from deston.l4.datagram_ports import DatagramPorts
 from deston.l4.files import require_files
 from deston.net.listen import require_bindable, require_bindable_datagrams
-
-if TYPE_CHECKING:
-    from deston.l4.worker import L4Worker
 
 log = logging.getLogger("deston.l4")
 
@@ -49,6 +48,8 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         self.log_level = log_level
         #: Where the workers bind their own sockets.
         self.datagram_ports = DatagramPorts()
+        #: Of the worker that is forked next, in the order of the listeners.
+        self.datagram_sockets: list[RawSocket] = []
         self.config = self.read()
         super().__init__()
 
@@ -70,6 +71,13 @@ class L4Application(BaseApplication):  # type: ignore[misc]
     @property
     def datagram_listeners(self) -> tuple[ListenerConfig, ...]:
         return self.config.listeners_of(Protocol.UDP)
+
+    def bind_datagrams(self) -> None:
+        """Bind the sockets of a worker that is to be forked: before it boots, so that no datagram is refused meanwhile.
+
+        Raises ``StartError``.
+        """
+        self.datagram_sockets = self.datagram_ports.bind(self.datagram_listeners)
 
     def require_bindable(self) -> None:
         """Raise ``StartError`` for the first listener whose address cannot be listened on."""
@@ -94,7 +102,6 @@ class L4Application(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _grace(self.config),
             # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
             "control_socket_disable": True,
-            "pre_fork": _bind_datagrams,
             "child_exit": _worker_left,
         }
         for name, value in settings.items():
@@ -111,7 +118,13 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's arbiter; on HUP the running workers reload, and only changed listeners bring new ones."""
 
     app: L4Application
+    LISTENERS: list[Any]
     _is_announced = False
+
+    def start(self) -> None:
+        """As gunicorn's; raises ``StartError`` where the sockets that were handed over are not those of the file."""
+        super().start()
+        self.LISTENERS = in_order(self.app.listeners, self.LISTENERS)
 
     def manage_workers(self) -> None:
         """As gunicorn's; once the first workers are there, so that clients are served from then on, say so."""
@@ -126,12 +139,17 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         The ones that it inherits put a signal into a queue that nobody reads in the worker, and a stop that came
         while a worker boots would wait for that worker in vain.
         """
+        try:
+            self.app.bind_datagrams()
+        except StartError as error:  # Such as an address that has left this machine; the next turn tries again.
+            log.error("no worker can be started: %s", error)
+            return 0
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_WORKERS)
         try:
             pid = super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_WORKERS)
-        for raw in self.WORKERS[pid].datagram_sockets:
+        for raw in self.app.datagram_sockets:
             raw.close()  # They are the worker's.
         return pid
 
@@ -189,6 +207,26 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         return create_sockets(alone, self.log)[0]
 
 
+def in_order(listeners: Sequence[ListenerConfig], sockets: Sequence[Any]) -> list[Any]:
+    """The sockets in the order of their listeners: systemd, or the arbiter before this one, may have had another.
+
+    A listener with a name or without a port gets what is left. Raises ``StartError`` where that does not come out even.
+    """
+    by_address = {_bound_address(one): one for one in sockets}
+    rest = [one for one in sockets if _bound_address(one) not in {str(listener.bind) for listener in listeners}]
+    found = []
+    for listener in listeners:
+        one = by_address.get(str(listener.bind))
+        if one is None and rest and (listener.bind.is_name or not listener.bind.port):
+            one = rest.pop(0)
+        if one is None:
+            raise StartError(f"no socket for {listener.bind} is among those that were handed over: restart instead")
+        found.append(one)
+    if rest:
+        raise StartError(f"a socket that no listener has was handed over: {_bound_address(rest[0])}: restart instead")
+    return found
+
+
 def _grace(config: Config) -> int:
     """How long the arbiter waits for its workers to leave, in whole seconds."""
     return int(config.global_.drain_timeout) + GRACE_BEYOND_DRAIN
@@ -217,11 +255,6 @@ def _bound_address(open_socket: Any) -> str:
     if isinstance(name, str):
         return f"unix:{name}"
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-
-
-def _bind_datagrams(arbiter: L4Arbiter, worker: L4Worker) -> None:
-    """Before the fork, so that no datagram is refused while the worker boots."""
-    worker.datagram_sockets = arbiter.app.datagram_ports.bind(arbiter.app.datagram_listeners)
 
 
 def _worker_left(arbiter: L4Arbiter, worker: Any) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from deston.address import Address
 from deston.config.model import ListenerConfig
+from deston.errors import StartError
 from deston.net.datagram import bind_datagram, hear_nobody
 
 
@@ -32,8 +33,16 @@ class DatagramPorts:
         return replace(listener.bind, port=held.getsockname()[1])
 
     def bind(self, listeners: Iterable[ListenerConfig]) -> list[RawSocket]:
-        """A new socket for each listener; raises ``StartError``."""
-        return [bind_datagram(self.address_of(listener)) for listener in listeners]
+        """A new socket for each listener; raises ``StartError``, and then none stays open."""
+        bound: list[RawSocket] = []
+        try:
+            for listener in listeners:
+                bound.append(bind_datagram(self.address_of(listener)))
+        except StartError:
+            for raw in bound:
+                raw.close()
+            raise
+        return bound
 
     def keep_only(self, listeners: Iterable[ListenerConfig]) -> None:
         """Give up the ports of all other listeners."""

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from _socket import socket as RawSocket
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
 from deston.errors import ConnectError, OutOfDescriptors
 from deston.net.datagram import NOT_TAKEN, connect_datagram
 from deston.net.stream import Bytes
+
+
+@dataclass(slots=True)
+class _Flow:
+    """A socket with its way (to where, from where), and when it was used last."""
+
+    raw: RawSocket
+    way: tuple[Address, str]
+    used: float = 0.0
 
 
 class OneWay:
@@ -23,7 +34,7 @@ class OneWay:
     __slots__ = ("_sockets",)
 
     def __init__(self) -> None:
-        self._sockets: dict[Server, tuple[RawSocket, float]] = {}
+        self._sockets: dict[Server, _Flow] = {}
 
     def send(self, pool: Pool, key: str, parts: list[Bytes], now: float) -> bool:
         """Send one datagram to a server of the pool, ``retries`` times to another one; False where it is lost.
@@ -51,19 +62,22 @@ class OneWay:
                     return True
 
     def _socket_to(self, server: Server, pool: Pool, now: float) -> RawSocket:
+        way = server.endpoint_or_fail(), pool.config.source_address
         known = self._sockets.get(server)
-        raw = known[0] if known else connect_datagram(server.endpoint_or_fail(), pool.config.source_address)
-        self._sockets[server] = raw, now
-        return raw
+        if known is None or known.way != way:
+            self._forget(server)
+            known = self._sockets[server] = _Flow(connect_datagram(*way), way)
+        known.used = now
+        return known.raw
 
     def _forget(self, server: Server) -> None:
         known = self._sockets.pop(server, None)
         if known is not None:
-            known[0].close()
+            known.raw.close()
 
     def forget_where(self, is_over: Callable[[float], bool]) -> None:
         """Close the sockets for which ``is_over`` says so of the time of their last datagram."""
-        for server in [server for server, (_, used) in self._sockets.items() if is_over(used)]:
+        for server in [server for server, flow in self._sockets.items() if is_over(flow.used)]:
             self._forget(server)
 
     def __repr__(self) -> str:

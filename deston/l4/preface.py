@@ -8,7 +8,6 @@ Invariant: no byte is lost: what was read and not consumed is in ``rest``, and b
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,13 +21,17 @@ Value = TypeVar("Value")
 
 
 class Preface:
-    """What one client sends first. ``seconds`` is the time for all of it."""
+    """What one client sends first. ``seconds`` is the time for all of it, from the first read on.
 
-    __slots__ = ("_deadline", "_stream", "rest")
+    The stream's deadline goes on to hold afterwards, for a handshake that follows, until ``end``.
+    """
+
+    __slots__ = ("_is_timed", "_seconds", "_stream", "rest")
 
     def __init__(self, stream: ByteStream, seconds: float) -> None:
         self._stream = stream
-        self._deadline = time.monotonic() + seconds
+        self._seconds = seconds
+        self._is_timed = False
         self.rest = b""
 
     def take(self, parse: Callable[[bytes], tuple[Value, int] | None], longest: int) -> Value:
@@ -50,18 +53,19 @@ class Preface:
                 raise ProtocolError(f"the client's first message is longer than {longest} bytes")
             self._read(longest)
 
-    @property
-    def seconds_left(self) -> float:
-        """What is left of the time, for a handshake that follows."""
-        return max(0.0, self._deadline - time.monotonic())
+    def end(self) -> None:
+        """All was said in time."""
+        if self._is_timed:
+            self._stream.expire_after(math.inf)
 
     def _read(self, longest: int) -> None:
-        self._stream.expire_after(self.seconds_left)
+        if not self._is_timed:
+            self._is_timed = True
+            self._stream.expire_after(self._seconds)
         try:
             data = self._stream.read(min(PIECE, longest - len(self.rest)))
         except ReadTimeout:
             raise PrefaceTimeout("the client's first message was not complete in time") from None
-        self._stream.expire_after(math.inf)
         if not data:
             raise ClientGone("the client left before its first message was complete")
         self.rest += data

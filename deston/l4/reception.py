@@ -9,7 +9,6 @@ one deadline.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from deston.config.model import ListenerConfig, RouteConfig, TlsMode
@@ -59,6 +58,7 @@ class Reception:
         self._admit(client)
         if config.tls.mode is TlsMode.OFF:
             client.ahead = preface.rest
+            preface.end()
             return config.pool
         hello = preface.look(parse_client_hello, LONGEST_CLIENT_HELLO)
         client.server_name = hello.server_name
@@ -67,6 +67,7 @@ class Reception:
             client.ahead = preface.rest
         else:
             self._shake_hands(client, preface, self.termination)
+        preface.end()
         return pool
 
     def leave(self, client: Client) -> None:
@@ -98,14 +99,12 @@ class Reception:
     def _shake_hands(self, client: Client, preface: Preface, termination: Termination) -> None:
         tls = TlsStream(client.stream, termination.context_for(client.server_name), is_server=True)
         tls.begin_with(preface.rest)
-        tls.expire_after(preface.seconds_left)
         try:
             tls.shake_hands()
         except (ReadTimeout, WriteTimeout):
             raise PrefaceTimeout("the TLS handshake was not complete in time") from None
         except StreamError as error:
             raise Refused(Refusal.TLS, f"TLS handshake: {error}") from error
-        tls.expire_after(math.inf)
         client.side = tls
         client.alpn = tls.alpn
 

@@ -40,7 +40,7 @@ class Refusal(enum.Enum):
     QUEUE_TIMEOUT = "queue timeout"
     CONNECT = "connect failed"
     CONNECT_TIMEOUT = "connect timeout"
-    DESCRIPTORS = "out of descriptors"
+    DESCRIPTORS = "out of descriptors or ports"
     CLIENT_GONE = "client gone"
     OTHER = "other"
 

@@ -25,7 +25,7 @@ def affordable_connections() -> int:
 class Slots:
     """The slots of one listener, or of a process: then they are the ``whole`` of those of its listeners.
 
-    ``limit`` may be changed at any time; it is 0 for no limit.
+    ``limit`` is 0 for no limit; ``resize`` changes it.
     """
 
     __slots__ = ("_waiting", "limit", "taken", "whole")
@@ -40,6 +40,11 @@ class Slots:
     def full(self) -> bool:
         """Whether no further connection may be opened."""
         return 0 < self.limit <= self.taken or (self.whole is not None and self.whole.full)
+
+    def resize(self, limit: int) -> None:
+        """Set the limit; whoever was told that there is no room is told where there may be some now."""
+        self.limit = limit
+        self._tell()
 
     def take(self) -> None:
         """Count a connection that was opened."""

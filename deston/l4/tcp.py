@@ -11,6 +11,7 @@ import logging
 import time
 from _socket import socket as RawSocket
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent
@@ -20,7 +21,7 @@ from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
 from deston.config.model import ListenerConfig, OnDown, RouteConfig
-from deston.errors import ConnectError, DestonError, NoServerAvailable, OutOfDescriptors, Retry
+from deston.errors import ConnectError, DestonError, NoServerAvailable, OutOfDescriptors, Retry, StreamError
 from deston.l4.client import Client
 from deston.l4.reception import Reception
 from deston.l4.record import CUT_EARLY, ENDINGS, REFUSALS, Record
@@ -169,7 +170,7 @@ class Connection:
         failure: ConnectError | None = None
         while True:
             try:
-                self._lease = lease = lease_when_free(pool, self.client.host, tried)
+                self._lease = lease = lease_when_free(self.proxy.registry, pool, self.client.host, tried)
             except NoServerAvailable:
                 if failure is None:
                     raise
@@ -228,6 +229,8 @@ class Connection:
     def _linger_and_close(self, seconds: float) -> None:
         self._greenlet = getcurrent()
         try:
+            with suppress(StreamError):  # It is gone, which the reading finds out, too.
+                self.client.side.shutdown_write()
             linger(self.client.stream, seconds)
         finally:
             self._close()

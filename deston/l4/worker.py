@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import time
-from _socket import socket as RawSocket
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -47,8 +46,6 @@ class L4Worker(Worker):  # type: ignore[misc]
     proxies: list[TcpProxy]
     acceptors: list[Acceptor]
     udp_proxies: list[UdpProxy]
-    #: Bound for this worker by the arbiter, in the order of the listeners.
-    datagram_sockets: list[RawSocket]
     _access_logs: AccessLogs
     _slots: Slots
     _woken: Event
@@ -112,7 +109,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         from deston.net.datagram import DatagramListener
 
         listeners = self.app.config.listeners_of(Protocol.UDP)
-        for listener, raw in zip(listeners, self.datagram_sockets, strict=True):
+        for listener, raw in zip(listeners, self.app.datagram_sockets, strict=True):
             self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, DatagramListener(raw)))
 
     @property
@@ -161,9 +158,9 @@ class L4Worker(Worker):  # type: ignore[misc]
         from deston.l4.slots import affordable_connections
 
         affordable = affordable_connections()
-        self._slots.limit = min(self.app.config.global_.max_connections or affordable, affordable)
+        self._slots.resize(min(self.app.config.global_.max_connections or affordable, affordable))
         for proxy in self.proxies:
-            proxy.slots.limit = proxy.config.max_connections
+            proxy.slots.resize(proxy.config.max_connections)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """TERM: stop accepting, drain, leave."""

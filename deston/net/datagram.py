@@ -21,7 +21,7 @@ from gevent.monkey import get_original
 from deston.address import Address, client_key
 from deston.errors import ConnectError, OutOfDescriptors, StartError
 from deston.net import hub as hubs
-from deston.net.dial import OUT_OF_DESCRIPTORS, bind_source
+from deston.net.dial import bind_source, error_kind
 from deston.net.proxy_protocol import Endpoint
 from deston.net.stream import READ, Bytes
 
@@ -78,15 +78,14 @@ def connect_datagram(address: Address, source: str = "") -> RawSocket:
     try:
         raw = RawSocket(family, _NON_BLOCKING_DATAGRAM)
     except OSError as error:
-        kind = OutOfDescriptors if error.errno in OUT_OF_DESCRIPTORS else ConnectError
-        raise kind(f"{address}: {error.strerror}") from error
+        raise error_kind(error.errno or 0)(f"{address}: {error.strerror}") from error
     try:
         if source:
             bind_source(raw, address, source)
         raw.connect((address.host, address.port))
     except OSError as error:
         raw.close()
-        raise ConnectError(f"{address}: {os.strerror(error.errno or errno.EINVAL)}") from error
+        raise error_kind(error.errno or 0)(f"{address}: {os.strerror(error.errno or errno.EINVAL)}") from error
     except ConnectError:
         raw.close()
         raise

@@ -14,10 +14,12 @@ from _socket import socket as RawSocket
 from typing import Protocol
 
 from deston.address import Address
-from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, WriteTimeout
+from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, OutOfPorts, WriteTimeout
 from deston.net.stream import Stream
 
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# A socket that cannot be given a port of its own; for datagrams Linux says EAGAIN.
+OUT_OF_PORTS = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN})
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR, errno.EALREADY})
 # From <linux/in.h>; the socket module has no name for it before Python 3.12.
 _IP_BIND_ADDRESS_NO_PORT = 24
@@ -36,7 +38,7 @@ def dial(address: Address, timeout: float, source: str = "") -> Stream:
 
     Waits at most ``timeout`` seconds, without blocking other greenlets. ``source`` is the address of this machine to
     connect from, or empty for the system's choice; a unix socket has none. Raises ``ConnectError`` (refused,
-    unreachable, a name that was not resolved), ``ConnectTimeout``, or ``OutOfDescriptors``.
+    unreachable, a name that was not resolved), ``ConnectTimeout``, ``OutOfDescriptors`` or ``OutOfPorts``.
     """
     stream = Stream(_new_socket(address))
     try:
@@ -69,7 +71,8 @@ def bind_source(raw: RawSocket, address: Address, source: str) -> None:
         raw.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
         raw.bind((source, 0))
     except OSError as error:
-        raise ConnectError(f"{address}: no connection from {source}: {error.strerror}") from error
+        kind = error_kind(error.errno or 0)
+        raise kind(f"{address}: no connection from {source}: {error.strerror}") from error
 
 
 def _connect(stream: Stream, address: Address, timeout: float) -> None:
@@ -106,5 +109,11 @@ def _target(address: Address) -> str | tuple[str, int]:
 
 
 def _dial_error(address: Address, status: int) -> ConnectError:
-    kind = OutOfDescriptors if status in OUT_OF_DESCRIPTORS else ConnectError
-    return kind(f"{address}: {os.strerror(status)}")
+    return error_kind(status)(f"{address}: {os.strerror(status)}")
+
+
+def error_kind(status: int) -> type[ConnectError]:
+    """What a failed system call on the way to a server means: our fault, or the server's."""
+    if status in OUT_OF_DESCRIPTORS:
+        return OutOfDescriptors
+    return OutOfPorts if status in OUT_OF_PORTS else ConnectError

@@ -19,7 +19,9 @@ def linger(stream: Stream, seconds: float) -> None:
     stream.expire_after(seconds)
     try:
         with suppress(StreamError):  # A reset, or the time is over: either way it is the end.
-            while stream.read_into(stream.home.scratch):
-                pass
+            while True:
+                stream.wait_readable()  # However fast the peer is, others get their turn and the deadline is heeded.
+                if not stream.read_into(stream.home.scratch):
+                    break
     finally:
         stream.close()

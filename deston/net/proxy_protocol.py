@@ -89,7 +89,12 @@ def _address(word: bytes, version: int) -> str:
         raise BadProxyHeader("an address is none") from None
     if address.version != version or b"%" in word:
         raise BadProxyHeader("an address is not of its family")
-    return str(address)
+    return _unmapped(address)
+
+
+def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """The one spelling of an address: one of IPv4 in the form of IPv6 is that of IPv4."""
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _port(word: bytes) -> int:
@@ -128,7 +133,7 @@ def _read_block(data: bytes, family: int) -> tuple[Endpoint | None, Endpoint | N
     if size is None:
         return None, None
     ports = _PORTS.unpack_from(data, 2 * size)
-    hosts = (str(ipaddress.ip_address(data[start : start + size])) for start in (0, size))
+    hosts = (_unmapped(ipaddress.ip_address(data[start : start + size])) for start in (0, size))
     source, destination = zip(hosts, ports, strict=True)
     return source, destination
 

@@ -22,6 +22,8 @@ from deston.net.stream import Bytes, Stream, translated
 _LARGEST_PIECE = 64 * 1024
 # What a peer may make TLS say without taking it, in bytes: many times what any sound peer asks for.
 MOST_UNSENT = 64 * 1024
+# What it may send without a byte for the other side: a record that comes in pieces is 16 KiB.
+MOST_FRUITLESS = 128 * 1024
 
 
 class TlsStream:
@@ -32,8 +34,8 @@ class TlsStream:
     """
 
     __slots__ = (
-        "_ahead", "_engine", "_failure", "_from_peer", "_has_ended_writing", "_is_reset", "_owed", "_stream",
-        "_to_peer", "_unsent", "at_end",
+        "_ahead", "_engine", "_failure", "_from_peer", "_fruitless", "_has_ended_writing", "_is_reset", "_owed",
+        "_stream", "_to_peer", "_unsent", "at_end",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +53,7 @@ class TlsStream:
         self._failure: OSError | None = None
         self._unsent = memoryview(b"")
         self._owed = 0
+        self._fruitless = 0
         self._has_ended_writing = False
         self._is_reset = False
 
@@ -121,14 +124,18 @@ class TlsStream:
         ``buffer`` has to hold all that one read can bring: the engine is always emptied, because no watcher would
         tell of what is left in it. 0 is an end that the peer has announced. Raises ``OSError``.
         """
-        taken = 0
-        while not taken and not self.at_end:
+        taken = self._decrypt(buffer)
+        if not taken and not self.at_end:
+            # Once in a call: a peer that sends nothing but what TLS has to say to itself must not hold the hub.
+            data = self._stream.socket.recv(_LARGEST_PIECE)
+            self._take_in(data)
             taken = self._decrypt(buffer)
-            if not taken and not self.at_end:
-                self._take_in(self._stream.socket.recv(_LARGEST_PIECE))
+            self._fruitless = 0 if taken else self._fruitless + len(data)
         if not taken and self._failure is not None:
             raise self._failure
         self._answer_peer()
+        if not taken and not self.at_end:
+            raise BlockingIOError
         return taken
 
     def _decrypt(self, buffer: memoryview) -> int:
@@ -148,9 +155,14 @@ class TlsStream:
         return taken
 
     def _answer_peer(self) -> None:
-        """Send what TLS itself has to say, such as a new key; a peer that asks for more than it takes is cut off."""
+        """Send what TLS itself has to say, such as a new key.
+
+        A peer that asks for more than it takes, or for nothing else, is cut off.
+        """
         if not self._send_encrypted() and self._to_peer.pending > MOST_UNSENT:
             raise ConnectionResetError(errno.ECONNRESET, "the peer does not take what it asked for")
+        if self._fruitless > MOST_FRUITLESS:
+            raise ConnectionResetError(errno.ECONNRESET, "the peer sends nothing but requests of TLS itself")
 
     def send(self, data: Bytes) -> int:
         """As a socket's: how much of ``data`` is encrypted and gone.

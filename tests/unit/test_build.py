@@ -52,3 +52,14 @@ def test_further_addresses_go_with_their_server(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("a = app.test:80, weight=1", ""))
     runtime.apply(load(str(file)))
     assert [one.name for one in runtime.registry.pool("app").servers] == ["b"]
+
+
+def test_who_waits_waits_on(tmp_path: Path) -> None:
+    """The queue of a pool outlives a reload, and whoever waits the longest is told that there may be room."""
+    runtime = Runtime(config(tmp_path))
+    queue = runtime.registry.pool("app").queue
+    told: list[str] = []
+    queue.join(lambda: told.append("one"))
+    runtime.apply(config(tmp_path, weight=2))
+    assert runtime.registry.pool("app").queue is queue
+    assert told == ["one"]

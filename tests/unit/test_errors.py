@@ -21,6 +21,7 @@ DECISIONS: dict[type[DestonError], tuple[int, Retry]] = {
     errors.ConnectError: (503, Retry.ALWAYS),
     errors.ConnectTimeout: (503, Retry.ALWAYS),
     errors.OutOfDescriptors: (503, Retry.NEVER),
+    errors.OutOfPorts: (503, Retry.ALWAYS),
     errors.ReadTimeout: (504, Retry.NEVER),
     errors.WriteTimeout: (504, Retry.NEVER),
     errors.StreamReset: (502, Retry.IF_REPLAYABLE),

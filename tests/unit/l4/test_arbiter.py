@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deston.address import parse_address
-from deston.errors import ConfigError
-from deston.l4.arbiter import GRACE_BEYOND_DRAIN, L4Application, _bound_address, _socket_key
+from deston.address import Address, parse_address
+from deston.errors import ConfigError, StartError
+from deston.l4.arbiter import GRACE_BEYOND_DRAIN, L4Application, _bound_address, _socket_key, in_order
 from tests.peers import has_ipv6
 from tests.unit.l4.builders import make_listener
 
@@ -118,3 +118,24 @@ def test_a_bound_ipv6_address() -> None:
     """An IPv6 address is announced in brackets."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as one:
         assert _bound_address(one) == f"[::1]:{one.getsockname()[1]}"
+
+
+def bound(*binds: Address) -> list[socket.socket]:
+    return [socket.create_server((one.host, one.port)) for one in binds]
+
+
+def test_sockets_find_their_listeners() -> None:
+    """Those that were handed over are matched by address; a listener without a port gets what is left."""
+    sockets = bound(*[Address("127.0.0.1")] * 3)
+    try:
+        places = [Address(*one.getsockname()) for one in sockets]
+        listeners = [make_listener("c", bind=places[2]), make_listener("any"), make_listener("a", bind=places[0])]
+        listeners[1] = make_listener("any", bind=Address("127.0.0.1", 0))
+        assert in_order(listeners, sockets) == [sockets[2], sockets[1], sockets[0]]
+        with pytest.raises(StartError, match="no socket for 127.0.0.1:1 is among"):
+            in_order([make_listener("b", bind=Address("127.0.0.1", 1))], sockets)
+        with pytest.raises(StartError, match="that no listener has"):
+            in_order(listeners[:2], sockets)
+    finally:
+        for one in sockets:
+            one.close()

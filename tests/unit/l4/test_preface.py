@@ -29,7 +29,21 @@ def test_whatever_way_it_is_cut(rest: bytes, sizes: list[int]) -> None:
     assert preface.take(parse_proxy_header, LONGEST_HEADER) == ProxyHeader(*PAIR)
     unread = b"".join(iter(lambda: stream.read(100), b""))
     assert preface.rest + unread == rest
+    assert stream.deadline_s == 5
+    preface.end()
     assert stream.deadline_s == math.inf
+
+
+def test_the_time_is_for_all_of_it() -> None:
+    """It begins with the first read and is not given anew with the next; without any read, the stream is left alone."""
+    stream = FakeStream([b"a", b"b"])
+    preface = Preface(stream, 5)
+    preface.end()
+    assert stream.deadline_s is None
+    preface.look(lambda data: data or None, 10)
+    stream.deadline_s = 3
+    preface.look(lambda data: data if len(data) > 1 else None, 10)
+    assert stream.deadline_s == 3
 
 
 def test_looking_consumes_nothing() -> None:
@@ -38,7 +52,6 @@ def test_looking_consumes_nothing() -> None:
     assert preface.look(lambda data: data[:3] if len(data) >= 3 else None, 10) == b"abc"
     assert preface.rest == b"abcd"
     assert repr(preface) == "<Preface 4 bytes ahead>"
-    assert 0 < preface.seconds_left <= 5
 
 
 @pytest.mark.parametrize(

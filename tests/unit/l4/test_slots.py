@@ -54,3 +54,14 @@ def test_who_waits_is_told_once() -> None:
     one.leave()
     assert told == ["one", "one"]
     assert (one.taken, other.taken, whole.taken) == (0, 0, 0)
+
+
+def test_who_waits_hears_of_more_room() -> None:
+    """A limit that is raised by a reload means room, even if no connection ends."""
+    told: list[str] = []
+    slots = Slots(1)
+    slots.take()
+    slots.when_free(lambda: told.append("room"))
+    slots.resize(2)
+    assert told == ["room"]
+    assert not slots.full

@@ -143,6 +143,21 @@ def test_a_flow_without_answers_goes_round_a_dead_server() -> None:
         assert ("dead", False) in setting.told
 
 
+def test_a_flow_without_answers_follows_its_server() -> None:
+    """A name that resolves to another address takes the flow there with the next datagram."""
+    with DatagramServer(answers=0) as old, DatagramServer(answers=0) as new:
+        with (
+            serving(make_pool(at("a", old.address)), responses=0) as setting,
+            DatagramClient(setting.address) as client,
+        ):
+            client.send(b"1")
+            wait_until(lambda: old.received, "the first datagram", gevent.sleep)
+            setting.server("a").endpoint = new.address
+            client.send(b"2")
+            wait_until(lambda: new.received, "the second one", gevent.sleep)
+        assert (old.received, new.received) == ([b"1"], [b"2"])
+
+
 def test_a_silent_session_ends() -> None:
     """After ``session_timeout`` without a datagram either way; the next one begins a session of its own."""
     with (

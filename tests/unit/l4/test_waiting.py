@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from deston.balancer.pool import Lease, Pool
+from deston.balancer.registry import Registry
 from deston.balancer.server import Health
 from deston.errors import AllServersFull, NoServerAvailable
 from deston.l4.refusals import Refusal, Refused
@@ -25,7 +26,7 @@ def small_pool(**changes: Any) -> Pool:
 
 def waiting(pool: Pool, count: int = 1) -> list[Any]:
     """So many that wait, in this order."""
-    waiters = [gevent.spawn(lease_when_free, pool, "") for _ in range(count)]
+    waiters = [gevent.spawn(lease_when_free, Registry([pool]), pool, "") for _ in range(count)]
     gevent.idle()
     assert len(pool.queue.waiting) == count
     return waiters
@@ -33,14 +34,14 @@ def waiting(pool: Pool, count: int = 1) -> list[Any]:
 
 def refused(pool: Pool) -> Refusal:
     with pytest.raises(Refused) as caught:
-        lease_when_free(pool, "")
+        lease_when_free(Registry([pool]), pool, "")
     return caught.value.reason
 
 
 def test_room_is_given_in_order() -> None:
     """Who came first is served first, and nobody overtakes who waits."""
     pool = small_pool()
-    lease = lease_when_free(pool, "")
+    lease = lease_when_free(Registry([pool]), pool, "")
     one, other = waiting(pool, 2)
     with in_good_time():
         lease.release()
@@ -54,7 +55,7 @@ def test_room_is_given_in_order() -> None:
 def test_one_that_comes_while_another_is_told_has_to_wait() -> None:
     """Between the end of a lease and the turn of who was told, nobody may take the room; in vain is in front again."""
     pool = small_pool()
-    lease = lease_when_free(pool, "")
+    lease = lease_when_free(Registry([pool]), pool, "")
     one, other = waiting(pool, 2)
     lease.release()
     thief = pool.lease("")  # Such as a request of another kind, which does not wait.
@@ -69,23 +70,23 @@ def test_one_that_comes_while_another_is_told_has_to_wait() -> None:
 def test_too_many_and_too_long() -> None:
     """The queue is bounded, and so is the time in it; 0 lets none wait."""
     pool = small_pool(queue=1)
-    with lease_when_free(pool, ""):
+    with lease_when_free(Registry([pool]), pool, ""):
         waiter = waiting(pool)[0]
         assert refused(pool) is Refusal.QUEUE_FULL
         waiter.kill()
         pool = small_pool(queue_timeout=SOON)
-        with lease_when_free(pool, ""):
+        with lease_when_free(Registry([pool]), pool, ""):
             assert refused(pool) is Refusal.QUEUE_TIMEOUT
         assert not pool.queue.waiting
         pool = small_pool(queue=0)
-        with lease_when_free(pool, ""), pytest.raises(AllServersFull):
-            lease_when_free(pool, "")
+        with lease_when_free(Registry([pool]), pool, ""), pytest.raises(AllServersFull):
+            lease_when_free(Registry([pool]), pool, "")
 
 
 def test_one_that_is_gone_takes_no_room() -> None:
     """A waiter that is cut, even when it was just told, leaves the room to the next one."""
     pool = small_pool()
-    lease = lease_when_free(pool, "")
+    lease = lease_when_free(Registry([pool]), pool, "")
     one, other = waiting(pool, 2)
     one.kill(block=False)
     lease.release()
@@ -98,7 +99,7 @@ def test_one_that_is_gone_takes_no_room() -> None:
 def test_servers_that_go_and_come() -> None:
     """With the last server down, who waits is told and refused; a server that comes back serves all that it can."""
     pool = small_pool()
-    with lease_when_free(pool, ""):
+    with lease_when_free(Registry([pool]), pool, ""):
         one, other = waiting(pool, 2)
         pool.servers[0].health = Health.DOWN
         pool.refresh()
@@ -114,3 +115,37 @@ def test_servers_that_go_and_come() -> None:
         with in_good_time():
             one.get().release()
             other.get().release()
+
+
+def test_a_waiter_with_a_server_that_failed_does_not_keep_others_from_it() -> None:
+    """Room at a server that was tried before is used, be it by one that would have liked another."""
+    one_each = [make_server_config(name, port, max_connections=1) for name, port in (("a", 1), ("b", 2))]
+    pool = make_pool(*one_each, queue=5, queue_timeout=20.0)
+    registry = Registry([pool])
+    first, second = pool.lease(""), pool.lease("")
+    choosy = gevent.spawn(lease_when_free, registry, pool, "", (first.server,))
+    plain = gevent.spawn(lease_when_free, registry, pool, "")
+    gevent.idle()
+    with in_good_time():
+        first.release()
+        choosy.get().release()
+        plain.get().release()
+    second.release()
+    assert not pool.queue.waiting
+
+
+def test_who_waits_lives_through_a_reload() -> None:
+    """The pool that takes the place of another one goes on with its queue, and who is told leases from the new one."""
+    old = small_pool()
+    registry = Registry([old])
+    lease = old.lease("")
+    waiter = gevent.spawn(lease_when_free, registry, old, "")
+    gevent.idle()
+    new = Pool(old.config, old.policy, old.servers)
+    new.queue = old.queue
+    registry.replace([new])
+    with in_good_time():
+        lease.release()
+        found: Lease = waiter.get()
+    assert found.pool is new
+    found.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from pathlib import Path
@@ -10,8 +11,8 @@ import gevent
 import pytest
 
 from deston.address import Address
-from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, Retry
-from deston.net.dial import dial
+from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, OutOfPorts, Retry
+from deston.net.dial import dial, error_kind
 from tests.peers import ClosesAtOnce, EchoServer, RefusingPort, UnansweringPort, has_ipv6
 from tests.starved import run_apart
 from tests.wires import in_good_time
@@ -158,3 +159,12 @@ leave_descriptors(None)
     )
     assert printed == "127.0.0.1:1: Too many open files True\n"
     assert issubclass(OutOfDescriptors, ConnectError)
+
+
+def test_out_of_ports_is_our_own_fault() -> None:
+    """An address that this machine does not have, or a port, is no fault of a server; another one may be tried."""
+    with EchoServer() as server, pytest.raises(OutOfPorts, match=r"no connection from 192\.0\.2\.1") as caught:
+        dial(server.address, 1.0, "192.0.2.1")
+    assert caught.value.retry is Retry.ALWAYS
+    assert error_kind(errno.EADDRNOTAVAIL) is OutOfPorts
+    assert error_kind(errno.ECONNREFUSED) is ConnectError

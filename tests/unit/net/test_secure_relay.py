@@ -243,3 +243,16 @@ def test_an_error_of_the_socket_is_one_of_the_stream(certificate: Certificate) -
         with pytest.raises(StreamError):
             tls.shutdown_write()
         assert not tls.has_unsent
+
+
+def test_a_peer_that_only_speaks_of_tls_is_cut_off(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records without a byte for the other side are taken in turns, and only so many of them."""
+    monkeypatch.setattr("deston.net.tls_stream.MOST_FRUITLESS", 50)
+    with wired(certificate, CLIENT) as wires:
+        tls = wires.relay.client
+        assert isinstance(tls, TlsStream)
+        monkeypatch.setattr(TlsStream, "_decrypt", lambda self, buffer: 0)
+        for _ in range(3):
+            wires.client.sendall(b"x")
+            gevent.sleep(0.01)
+        assert wires.ending() is Ending.CLIENT_RESET
