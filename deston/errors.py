@@ -176,6 +176,30 @@ class BadRequest(ProtocolError):
     http_status = 400
 
 
+class RequestTimeout(ProtocolError):
+    """A client did not complete its request in time."""
+
+    http_status = 408
+
+
+class UriTooLong(ProtocolError):
+    """A client's request line is over the listener's limit."""
+
+    http_status = 414
+
+
+class HeadTooLarge(ProtocolError):
+    """A client's request head, or the number of its fields, is over the listener's limit."""
+
+    http_status = 431
+
+
+class VersionNotSupported(ProtocolError):
+    """A client speaks another major version of HTTP."""
+
+    http_status = 505
+
+
 class LengthRequired(ProtocolError):
     """A client's body has no length, and the WSGI server cannot say where it ends."""
 

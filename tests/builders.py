@@ -127,6 +127,13 @@ def make_listener(protocol: Protocol, name: str, **changes: Any) -> ListenerConf
         "max_sessions": 4096,
         "forwarded": frozenset({Forwarded.X_FORWARDED}),
         "keepalive_timeout": 15.0,
+        "header_timeout": 10.0,
+        "body_timeout": 30.0,
+        "write_timeout": 60.0,
+        "max_request_line": 8190,
+        "max_header_size": 32768,
+        "max_header_fields": 100,
+        "max_requests": 0,
         "max_body_size": 0,
     }
     return ListenerConfig(name=name, protocol=protocol, **{**ordinary, **changes})

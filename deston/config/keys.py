@@ -43,6 +43,13 @@ _HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
     "max_sessions": (_UDP,),
     "forwarded": (_HTTP,),
     "keepalive_timeout": (_HTTP,),
+    "header_timeout": (_HTTP,),
+    "body_timeout": (_HTTP,),
+    "write_timeout": (_HTTP,),
+    "max_request_line": (_HTTP,),
+    "max_header_size": (_HTTP,),
+    "max_header_fields": (_HTTP,),
+    "max_requests": (_HTTP,),
     "max_body_size": (_HTTP,),
 }
 #: The types of check that heed a key.

@@ -177,6 +177,13 @@ class ListenerConfig:
     max_sessions: int
     forwarded: frozenset[Forwarded]
     keepalive_timeout: float
+    header_timeout: float
+    body_timeout: float
+    write_timeout: float
+    max_request_line: int
+    max_header_size: int
+    max_header_fields: int
+    max_requests: int
     max_body_size: int
 
 

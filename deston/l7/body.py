@@ -36,11 +36,31 @@ class Incoming:
     def is_empty(self) -> bool:
         return self._start == len(self._buffer)
 
-    def read_until(self, end: bytes, most: int, error: type[ProtocolError]) -> bytes:
+    def has_more(self) -> bool:
+        """Whether anything comes before the end of the stream; waits for it."""
+        try:
+            if self.is_empty:
+                self._fill()
+        except StreamEnded:
+            return False
+        return True
+
+    def skip_empty_lines(self, most: int) -> None:
+        """Pass over so many empty lines at most, as far as they are there (RFC 9112 section 2.2)."""
+        for _ in range(most):
+            while len(self._buffer) - self._start < 2 and self._buffer[self._start :] in (b"", b"\r"):
+                self._fill()
+            if self._buffer[self._start : self._start + 2] != b"\r\n":
+                return
+            self._take(2)
+
+    def read_until(
+        self, end: bytes, most: int, error: type[ProtocolError], malformed: type[ProtocolError] | None = None
+    ) -> bytes:
         """Everything up to and including ``end``, which ends in CRLF.
 
-        Raises ``error`` where that is more than ``most`` bytes or a line ends in a bare LF, ``StreamEnded`` where the
-        stream ends before.
+        Raises ``error`` where that is more than ``most`` bytes, ``malformed`` (or ``error``) where a line ends in a
+        bare LF, ``StreamEnded`` where the stream ends before.
         """
         searched = 0
         while True:
@@ -49,8 +69,10 @@ class Incoming:
                 break
             there = len(self._buffer) - self._start
             # A server that takes a bare LF for the end of a line has said all; waiting would only make it a timeout.
-            if there > most or _BARE_LF.search(self._buffer, self._start + searched):
-                raise error(f"more than {most} bytes, or a bare LF")
+            if there > most:
+                raise error(f"more than {most} bytes")
+            if _BARE_LF.search(self._buffer, self._start + searched):
+                raise (malformed or error)("a bare LF")
             searched = max(0, there - len(end) + 1)
             self._fill()
         count = index + len(end) - self._start
@@ -122,10 +144,11 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A body in chunks; trailers are read and dropped."""
+    """A body in chunks; trailers are read and dropped. ``error`` is raised for what is malformed."""
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: Incoming, error: type[ProtocolError] = BadResponse) -> None:
         self.complete = False
+        self._error = error
         self._incoming = incoming
         self._within = False
         self._rest = 0
@@ -142,10 +165,10 @@ class ChunkedBody:
     def _next_chunk(self) -> bool:
         # The line end of the chunk before is read only now, so that nobody waits for it with a piece in hand.
         if self._within and self._incoming.read_exactly(2) != b"\r\n":
-            raise BadResponse("a chunk is longer than its size")
-        line = self._incoming.read_until(b"\r\n", http1.LARGEST_CHUNK_LINE, BadResponse)
+            raise self._error("a chunk is longer than its size")
+        line = self._incoming.read_until(b"\r\n", http1.LARGEST_CHUNK_LINE, self._error)
         self._within = True
-        self._rest = http1.parse_chunk_size(line, BadResponse)
+        self._rest = http1.parse_chunk_size(line, self._error)
         if not self._rest:
             self._read_trailers()
             self.complete = True
@@ -154,10 +177,10 @@ class ChunkedBody:
     def _read_trailers(self) -> None:
         left = http1.LARGEST_TRAILERS
         while True:
-            line = self._incoming.read_until(b"\r\n", left, BadResponse)
+            line = self._incoming.read_until(b"\r\n", left, self._error)
             if line == b"\r\n":
                 return
-            http1.parse_fields(line, 1, BadResponse)
+            http1.parse_fields(line, 1, self._error)
             left -= len(line)
 
 
@@ -211,6 +234,11 @@ class RequestBody:
     @property
     def is_empty(self) -> bool:
         return self.length == 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its end was reached, so that what follows on the connection is the next request."""
+        return self._source is None or self._read == self.length
 
     def rewind(self) -> None:
         """Begin again; only while ``replayable``."""

@@ -47,6 +47,13 @@ class Listeners:
         self._by_port = {str(one.bind.port): one for one in last_to_first}
         self._by_address = {(one.bind.host, str(one.bind.port)): one for one in last_to_first}
 
+    def at(self, address: Any) -> ListenerConfig:
+        """By the address of a socket: a path, or a host and a port; else the first."""
+        if not isinstance(address, tuple):
+            return self._by_path.get(address, self._first)
+        host, port = address[0], str(address[1])
+        return self._by_address.get((host, port)) or self._by_port.get(port) or self._first
+
     def find(self, environ: Environ) -> ListenerConfig:
         """By the path of a unix socket, by address and port, by port, else the first.
 

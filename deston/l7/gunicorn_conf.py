@@ -64,7 +64,7 @@ _listeners = _config.listeners_of(Protocol.HTTP)
 bind = [str(listener.bind) for listener in _listeners]
 backlog = max(listener.backlog for listener in _listeners)
 workers = _config.global_.workers
-worker_class = "gevent"
+worker_class = "deston.l7.worker.ProxyWorker"
 # gunicorn knows one limit for all listeners: the largest that one of them asks for.
 worker_connections = _most_connections()
 # gunicorn's gevent worker uses this one time for a new connection's first request, too.

@@ -1,6 +1,6 @@
 """HTTP/1.x without I/O: heads in, heads out, and where a body ends.
 
-What lives here: reading a response head, writing a request head, framing by RFC 9112 section 6, chunks.
+What lives here: reading and writing the heads of requests and responses, framing by RFC 9112 section 6, chunks.
 What must not: sockets, and anything about pools or clients. This is the second half of the compiled seam.
 Invariant: what could be read in two ways is refused, coming in or going out; nothing is repaired.
 """
@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deston.errors import BadRequest, BadResponse, ProtocolError
+from deston.errors import (
+    BadRequest,
+    BadResponse,
+    HeadTooLarge,
+    ProtocolError,
+    UriTooLong,
+    VersionNotSupported,
+)
 
 Field = tuple[bytes, bytes]
 #: The values of each field by its name in lower case, in their order.
@@ -32,6 +39,8 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELD_LINE = rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\r\n"
 _FIELD = re.compile(_FIELD_LINE)
 _FIELDS = re.compile(rb"(?:" + _FIELD_LINE + rb")*")
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
+_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/[0-9]\.[0-9]\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # RFC 9112 section 7.1.1, and the blanks with which some servers pad a size.
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
@@ -57,6 +66,17 @@ class ResponseHead:
     minor_version: int
     status: int
     reason: bytes
+    fields: list[Field]
+    named: Named
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """The request line and fields of a request; ``named`` are the same fields by name."""
+
+    minor_version: int
+    method: bytes
+    target: bytes
     fields: list[Field]
     named: Named
 
@@ -95,6 +115,38 @@ def parse_response_head(head: bytes) -> ResponseHead:
     return ResponseHead(int(line[1]), int(line[2]), line[3] or b"", fields, by_name(fields))
 
 
+def parse_request_head(head: bytes, longest_line: int, most_fields: int) -> RequestHead:
+    """Read a request head, up to and including its empty line.
+
+    Raises ``UriTooLong``, ``HeadTooLarge``, ``VersionNotSupported``, and ``BadRequest`` for all else.
+    """
+    if head.find(b"\r\n", 0, longest_line + 2) < 0:
+        raise UriTooLong(f"the request line is longer than {longest_line} bytes")
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        if _OTHER_VERSION.match(head):
+            raise VersionNotSupported("another version of HTTP")
+        raise BadRequest("the request line is malformed")
+    block = head[line.end() : -2]
+    if block.count(b"\n") > most_fields:
+        raise HeadTooLarge(f"more than {most_fields} header fields")
+    fields = parse_fields(block, most_fields, BadRequest)
+    return RequestHead(line[3][0] - 48, line[1], line[2], fields, by_name(fields))
+
+
+def request_framing(head: RequestHead) -> tuple[Framing, int]:
+    """How the body of a request ends, and its length where that is known (RFC 9112 section 6.3).
+
+    Raises ``BadRequest`` where two readings are possible.
+    """
+    codings = head.named.get(b"transfer-encoding")
+    length = content_length(head.named, BadRequest)
+    if codings:
+        _require_plain_chunked(codings, length, head.minor_version, BadRequest)
+        return Framing.CHUNKED, 0
+    return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
+
+
 def content_length(named: Named, error: type[ProtocolError]) -> int | None:
     """The one length that the fields give, or None.
 
@@ -116,7 +168,7 @@ def response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
     codings = head.named.get(b"transfer-encoding")
     length = content_length(head.named, BadResponse)
     if codings:
-        _require_plain_chunked(codings, length, head.minor_version)
+        _require_plain_chunked(codings, length, head.minor_version, BadResponse)
     if method == b"HEAD" or head.status < 200 or head.status in _NO_BODY:
         return Framing.NONE, 0
     if codings:
@@ -126,13 +178,15 @@ def response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
     return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
 
 
-def _require_plain_chunked(codings: list[bytes], length: int | None, minor_version: int) -> None:
+def _require_plain_chunked(
+    codings: list[bytes], length: int | None, minor_version: int, error: type[ProtocolError]
+) -> None:
     if length is not None:
-        raise BadResponse("both Transfer-Encoding and Content-Length")
+        raise error("both Transfer-Encoding and Content-Length")
     if len(codings) > 1 or codings[0].lower() != b"chunked":
-        raise BadResponse("a transfer coding other than one final chunked")
+        raise error("a transfer coding other than one final chunked")
     if minor_version == 0:
-        raise BadResponse("a transfer coding in HTTP/1.0")
+        raise error("a transfer coding in HTTP/1.0")
 
 
 def keeps_alive(head: ResponseHead, options: frozenset[bytes]) -> bool:
@@ -154,6 +208,17 @@ def field_lines(fields: Iterable[Field]) -> bytes:
 def request_head(method: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     """The bytes of a request head; ``lines`` are those of all fields but Host, which comes first (RFC 9110, 7.2)."""
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, target, host, lines)
+
+
+def response_head(status: int, reason: bytes, fields: Iterable[Field], chunked: bool, option: bytes) -> bytes:
+    """The bytes of a response head; ``option`` is what ``Connection`` says, if anything."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason), *(b"%b: %b\r\n" % field for field in fields)]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    if option:
+        lines.append(b"Connection: %b\r\n" % option)
+    lines.append(b"\r\n")
+    return b"".join(lines)
 
 
 def chunk(data: bytes) -> bytes:

@@ -20,11 +20,11 @@ from gevent import monkey
 from deston.config.consistency import require_listeners
 from deston.config.find import find_config
 from deston.config.load import load
-from deston.config.model import Config, Protocol
+from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, DestonError, StartError
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.proxy import Proxy, refusal
-from deston.l7.request import Response
+from deston.l7.request import Request, Response
 from deston.net.stream import reset_on_close
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ class Application:
         self.runtime.monitor.stop()
         for account in self.runtime.accounts():
             log.info("%s", account)
+
+    def forward(self, request: Request) -> Response:
+        """Serve one request of an adapter that reads requests by itself; after ``start``."""
+        assert self._proxy is not None
+        return self._proxy.forward(request)
+
+    def listener_at(self, address: Any) -> ListenerConfig:
+        """The listener that is bound to a socket's address; after ``start``."""
+        assert self._listeners is not None
+        return self._listeners.at(address)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says."""

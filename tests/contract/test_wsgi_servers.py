@@ -49,7 +49,8 @@ class Adapter:
 ADAPTERS = {
     one.name: one
     for one in (
-        Adapter("gevent", (*GUNICORN, *OURS, "deston.l7:app")),
+        Adapter("own worker", (*GUNICORN, *OURS, "deston.l7:app")),
+        Adapter("gevent", (*GUNICORN, *OURS, "-k", "gevent", "deston.l7:app")),
         Adapter("gevent without our settings", (*GUNICORN, "-k", "gevent"), ours=False),
         Adapter("gthread", (*GUNICORN, *OURS, "-k", "gthread", "--threads", "4")),
         Adapter("sync", (*GUNICORN, *OURS, "-k", "sync"), concurrent=False),
@@ -105,7 +106,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def gevent_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The adapter that the command starts, for what only one of them has to show."""
     with Actor() as actor, reserved_port() as dead, Processes() as processes:
-        yield start(ADAPTERS["gevent"], processes, actor, dead, tmp_path_factory.mktemp("site"))
+        yield start(ADAPTERS["own worker"], processes, actor, dead, tmp_path_factory.mktemp("site"))
 
 
 def start(adapter: Adapter, processes: Processes, actor: Actor, dead: Address, folder: Path) -> Site:

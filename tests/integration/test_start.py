@@ -155,5 +155,5 @@ def test_a_checkout_serves_its_own_file() -> None:
     settings = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
     settings = {key.strip(): value.strip() for key, value in settings.items()}
     assert settings["bind"] == "['127.0.0.1:8080']"
-    assert settings["worker_class"] == "gevent"
+    assert settings["worker_class"] == "deston.l7.worker.ProxyWorker"
     assert (ROOT / "gunicorn.conf.py").is_file()

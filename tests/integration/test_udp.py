@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
@@ -22,27 +23,6 @@ from tests.integration.wire import connect
 
 # A query for the address of www.example.com.
 QUERY = bytes.fromhex("abcd01000001000000000000") + b"\x03www\x07example\x03com\0\0\x01\0\x01"
-
-NSD = """
-server:
-  server-count: 1
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  zonesdir: "{folder}"
-  database: ""
-  pidfile: "{folder}/nsd.pid"
-  xfrdfile: "{folder}/xfrd.state"
-  zonelistfile: "{folder}/zone.list"
-  logfile: "{folder}/nsd.log"
-  chroot: ""
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: example.com
-  zonefile: example.zone
-"""
-ZONE = "$ORIGIN example.com.\n$TTL 60\n@ SOA ns a 1 1 1 1 1\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n"
 
 
 def udp(bind: object = "127.0.0.1:0", **keys: object) -> Tree:
@@ -140,24 +120,40 @@ def test_a_server_that_refuses_goes_down(processes: Processes, tmp_path: Path) -
 
 
 def test_dns_by_udp_and_tcp(processes: Processes, tmp_path: Path) -> None:
-    """NSD behind a listener of each protocol on one port, as DNS has it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
-        holder.bind(("127.0.0.1", 0))
-        server = Address(*holder.getsockname())
-    (tmp_path / "example.zone").write_text(ZONE)
-    (tmp_path / "nsd.conf").write_text(NSD.format(port=server.port, folder=tmp_path))
-    processes.start("nsd", [find_program("nsd"), "-d", "-c", f"{tmp_path}/nsd.conf"])
-    wait_until(lambda: _answers(server), "NSD")
-    with DatagramServer() as free:
-        place = free.address
+    """dnsmasq behind a listener of each protocol on one port, as DNS has it."""
+    server = _free_for_both()
+    words = [
+        find_program("dnsmasq"),
+        "--no-daemon",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--pid-file=",
+    ]
+    words += [f"--port={server.port}", f"--listen-address={server.host}", "--bind-interfaces", "--user="]
+    processes.start("dnsmasq", [*words, "--address=/www.example.com/192.0.2.80"])
+    wait_until(lambda: _answers(server), "dnsmasq")
+    place = _free_for_both()
     listeners = {"udp": udp(place, responses=1), "tcp": {"bind": place, "protocol": "tcp", "pool": "app"}}
-    start(L4, processes, write_config(tmp_path, listeners, pools={"app": pool({"nsd": server})}))
+    start(L4, processes, write_config(tmp_path, listeners, pools={"app": pool({"dnsmasq": server})}))
     answer = ask(place, QUERY)
     assert answer[:2] == QUERY[:2]
     assert answer.count(bytes([192, 0, 2, 80])) == 1
     with connect(place) as wire:
         wire.send(len(QUERY).to_bytes(2, "big") + QUERY)
         assert wire.socket.recv(2 + len(answer), socket.MSG_WAITALL)[2:4] == QUERY[:2]
+
+
+def _free_for_both() -> Address:
+    """A port that is free for TCP and UDP."""
+    while True:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+            contextlib.suppress(OSError),
+        ):
+            other.bind(one.getsockname())
+            return Address(*one.getsockname())
 
 
 def _answers(server: Address) -> bool:

@@ -276,6 +276,6 @@ def test_the_settings_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "127.0.0.1:8080 gevent\n"
+    assert done.stdout == "127.0.0.1:8080 deston.l7.worker.ProxyWorker\n"
     monkeypatch.chdir(ROOT)
     assert find_config(None) == "conf/deston.conf"
