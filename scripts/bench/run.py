@@ -25,7 +25,7 @@ from scripts.bench.stand import Stand
 from scripts.bench.tools import missing, raise_descriptor_limit, say_version
 from scripts.bench.workloads import select
 
-OURS = ("deston-l4", "deston-l7")
+OURS = ("deston-l4", "deston-l7", "deston-l7-stock")
 FULL, QUICK = (3, 4), (2, 2)
 WARM_UP_SECONDS = 1
 # Below this, opening 2,000 connections would be much of what is measured.

@@ -88,7 +88,7 @@ def measured_cases(results: Results) -> list[Case]:
 
 def summary(results: Results) -> str:
     """One row a case: Deston's figure, and Deston / peer for each peer."""
-    peers = [name for name in PEERS if name not in ("deston-l4", "deston-l7")]
+    peers = [name for name in PEERS if not name.startswith("deston")]
     shown = [name for name in peers if any(run.peer == name for run in results.runs)]
     rows = [["", "unit", "limit (direct)", "Deston", *(f"Deston / {name}" for name in shown)]]
     for case in measured_cases(results):

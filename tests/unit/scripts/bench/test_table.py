@@ -63,8 +63,8 @@ def test_failed_deston_has_no_ratio_to_anybody() -> None:
 
 def test_what_is_not_there_yet_is_said() -> None:
     """The own worker has its place."""
-    text = table.render(make_results(Run("l7-keep", "deston-l7", 1, 9.0)))
-    assert "deston-l7, own worker: not in this version" in text
+    text = table.render(make_results(Run("tls-keep", "deston-l7", 1, 9.0)))
+    assert "deston-l7, own worker: in this version TLS goes to gunicorn's" in text
 
 
 def test_other_work_is_told() -> None:
