@@ -2,7 +2,8 @@
 
 What lives here: the way from gunicorn's accepted socket to a ``ClientConnection``, and back to gunicorn for the rest.
 What must not: HTTP.
-Invariant: what is not HTTP/1.x over a plain socket goes to gunicorn's own handler, and through WSGI.
+Invariant: what is not HTTP/1.x over a plain socket for our own application goes to gunicorn's own handler, and through
+WSGI.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from deston.errors import StreamError
+from deston.l7 import app
 from deston.l7.connection import ClientConnection
 from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.wsgi import application
@@ -29,14 +31,20 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     """Serves the HTTP listeners: ``gunicorn -k deston.l7.worker.ProxyWorker``."""
 
     _connections: set[ClientConnection]
+    _is_ours: bool
 
     def init_process(self) -> None:
         self._connections = set()
         super().init_process()
 
+    def load_wsgi(self) -> None:
+        """Load the application; one that only has ours somewhere inside is asked for every request, by WSGI."""
+        super().load_wsgi()
+        self._is_ours = self.wsgi in (app, application)
+
     def handle(self, listener: Any, client: Any, address: Any) -> None:
         """One connection, in a greenlet of its own."""
-        if self.cfg.is_ssl:
+        if self.cfg.is_ssl or not self._is_ours:
             super().handle(listener, client, address)
             return
         raw = RawSocket(int(client.family), int(client.type), 0, fileno=client.detach())
