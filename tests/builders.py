@@ -147,6 +147,7 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
         "retries": 2,
         "connect_timeout": 3.0,
         "server_timeout": 60.0,
+        "tunnel_timeout": 3600.0,
         "half_close_timeout": 30.0,
         "server_idle_timeout": 0.0,
         "max_lifetime": 0.0,

@@ -271,6 +271,7 @@ class PoolConfig:
     retries: int
     connect_timeout: float
     server_timeout: float
+    tunnel_timeout: float
     half_close_timeout: float
     server_idle_timeout: float
     max_lifetime: float

@@ -84,6 +84,10 @@ class Incoming:
         """Up to ``limit`` bytes; empty at the end of the stream."""
         return self.stream.read(limit) if self.is_empty else self._take(limit)
 
+    def rest(self) -> bytes:
+        """What was read too far, taken out."""
+        return self._take(len(self._buffer) - self._start)
+
     def read_exactly(self, count: int) -> bytes:
         """So many bytes; raises ``StreamEnded`` where the stream ends before."""
         while len(self._buffer) - self._start < count:

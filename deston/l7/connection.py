@@ -29,7 +29,8 @@ from deston.l7.body import ChunkedBody, Incoming, RequestBody
 from deston.l7.headers import connection_options
 from deston.l7.http1 import Field, Framing, RequestHead
 from deston.l7.proxy import refusal
-from deston.l7.request import Request, Response
+from deston.l7.request import Request, Response, Tunnel
+from deston.l7.tunnel import carry
 from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
@@ -37,6 +38,8 @@ log = logging.getLogger("deston.l7")
 Forward = Callable[[Request], Response]
 #: Told of each exchange: the request, its response, the bytes of the body that were sent, and the seconds it took.
 Account = Callable[[Request, Response, int, float], None]
+#: Carries bytes both ways: the client's stream, what was read of it ahead, and the server's side.
+Carry = Callable[[ByteStream, bytes, Tunnel], None]
 
 # RFC 9112 section 2.2: an empty line before a request is passed over; more than a few are no client's mistake.
 MOST_EMPTY_LINES = 4
@@ -52,7 +55,7 @@ class ClientConnection:
 
     __slots__ = (
         "_account", "_answered", "_forward", "_incoming", "_is_stopping", "_left", "_listener", "_peer", "_scheme",
-        "_sent", "_stream", "is_idle",
+        "_sent", "_stream", "_tunnel", "is_idle",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +67,7 @@ class ClientConnection:
         forward: Forward,
         is_stopping: Callable[[], bool],
         account: Account | None = None,
+        tunnel: Carry = carry,
     ) -> None:
         self._stream = stream
         self._incoming = Incoming(stream)
@@ -73,6 +77,7 @@ class ClientConnection:
         self._forward = forward
         self._is_stopping = is_stopping
         self._account = account
+        self._tunnel = tunnel
         self._left: float = listener.max_requests or math.inf
         # What the exchange that is under way is answered with, and how much of its body was sent.
         self._answered: Response | None = None
@@ -139,6 +144,9 @@ class ClientConnection:
     def _exchange(self, request: Request, head: RequestHead) -> bool:
         self._answered = None
         response = self._forward(request)
+        if response.tunnel is not None:
+            self._answered = response
+            return self._switch(response, response.tunnel)
         keep = self._may_follow(head) and not response.last
         return self._answer(response, head.method, head.minor_version, keep, request.body) and request.body.is_read
 
@@ -165,13 +173,24 @@ class ClientConnection:
     def _request(self, head: RequestHead, body: RequestBody) -> Request:
         return Request(
             self._listener, head.method, head.target, _passed_on(head), body, self._peer, self._scheme,
-            head.minor_version,
+            head.minor_version, _upgrade(head, body),
         )  # fmt: skip
 
     def _may_follow(self, head: RequestHead) -> bool:
         options = connection_options(head.named)
         asked = b"close" not in options if head.minor_version else b"keep-alive" in options
         return asked and self._left > 0 and not self._is_stopping()
+
+    def _switch(self, response: Response, tunnel: Tunnel) -> bool:
+        """Send the head of a response, and then bytes both ways; nothing follows."""
+        try:
+            self._stream.expire_after(self._listener.write_timeout)
+            self._stream.write(http1.response_head(response.status, response.reason, response.fields, False, b""))
+            self._stream.expire_after(math.inf)
+            self._tunnel(self._stream, self._incoming.rest(), tunnel)
+        finally:
+            response.close()
+        return False
 
     def _answer(
         self, response: Response, method: bytes, minor_version: int, keep: bool, body: RequestBody | None = None
@@ -214,6 +233,20 @@ class ClientConnection:
         if chunked:
             write(http1.LAST_CHUNK)
         return keep
+
+
+def _upgrade(head: RequestHead, body: RequestBody) -> bytes:
+    """The protocol that a client would like to go on with; with a body, or in HTTP/1.0, there is none.
+
+    HTTP/2 is not asked for: requests to a server that took it up would go past routes and rules.
+    """
+    wanted = head.named.get(b"upgrade")
+    if wanted is None or not body.is_empty or not head.minor_version:
+        return b""
+    value = b", ".join(wanted)
+    if b"upgrade" not in connection_options(head.named) or b"h2c" in value.lower():
+        return b""
+    return value
 
 
 def _expects(head: RequestHead) -> bool:

@@ -32,7 +32,7 @@ from deston.l7.body import Incoming, RequestBody, ResponseBody, response_body
 from deston.l7.cache import ConnectionCache
 from deston.l7.headers import connection_options, without_hop_by_hop
 from deston.l7.http1 import Framing
-from deston.l7.request import Response
+from deston.l7.request import Response, Tunnel
 from deston.l7.retry import RetryBudget, is_replayable, may_retry
 from deston.net.stream import ByteStream
 
@@ -42,17 +42,23 @@ log = logging.getLogger("deston.l7")
 Connect = Callable[[Pool, Server], ByteStream]
 
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
+SWITCHING = 101
+_NO_OPTIONS: frozenset[bytes] = frozenset()
 # A server counts from when it sent, we from when we received.
 KEEP_ALIVE_MARGIN = 1.0
 
 
 @dataclass(slots=True)
 class Outgoing:
-    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked."""
+    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked.
+
+    ``may_switch`` is whether it asks for another protocol.
+    """
 
     method: bytes
     head: Callable[[Server], bytes]
     body: RequestBody
+    may_switch: bool = False
 
 
 class Exchange:
@@ -159,7 +165,7 @@ class Exchange:
             stream.expire_after(self._pool.config.server_timeout)
             early = self._send(incoming, lease.server)
             sent = time.monotonic()
-            head = early or _read_head(incoming)
+            head = early or _read_head(incoming, self._outgoing.may_switch)
             framing, length = http1.response_framing(self._outgoing.method, head)
         except StreamError:
             stream.close()
@@ -174,9 +180,17 @@ class Exchange:
         if early is None:
             lease.server.observe_latency(time.monotonic() - sent)
             reading.idle_seconds = 0.0 if framing is Framing.CLOSE else self._idle_seconds(head, options)
+        if head.status == SWITCHING:
+            return self._switched(head, reading)
         known = None if framing in (Framing.CHUNKED, Framing.CLOSE) else length
         fields = without_hop_by_hop(head.fields, options)
         return Response(head.status, head.reason, fields, known, reading.read, reading.close)
+
+    def _switched(self, head: http1.ResponseHead, reading: _Reading) -> Response:
+        """The response after which the connection speaks another protocol."""
+        fields = without_hop_by_hop(head.fields, _NO_OPTIONS)
+        fields += [(b"Connection", b"upgrade"), *((b"Upgrade", one) for one in head.named.get(b"upgrade", ()))]
+        return Response(head.status, head.reason, fields, 0, reading.read, reading.close, tunnel=reading.tunnel())
 
     def _send(self, incoming: Incoming, server: Server) -> http1.ResponseHead | None:
         """Send the request; the head of the response where that came before all was sent.
@@ -203,7 +217,7 @@ class Exchange:
                 stream.expire_after(self._pool.config.server_timeout)
                 stream.write(self._framed(piece))
         except StreamReset:
-            return _read_head(incoming)
+            return _read_head(incoming, False)
         stream.expire_after(self._pool.config.server_timeout)
         return None
 
@@ -225,11 +239,11 @@ class Exchange:
         return max(0.0, most)
 
 
-def _read_head(incoming: Incoming) -> http1.ResponseHead:
+def _read_head(incoming: Incoming, may_switch: bool) -> http1.ResponseHead:
     """The head of the final response; interim ones are passed over, the deadline bounds how many."""
     while True:
-        head = _read_one_head(incoming)
-        if head.status >= 200:
+        head = _read_one_head(incoming, may_switch)
+        if head.status >= 200 or head.status == SWITCHING:
             return head
 
 
@@ -242,7 +256,7 @@ def _read_early_head(incoming: Incoming) -> http1.ResponseHead | None:
     return None
 
 
-def _read_one_head(incoming: Incoming) -> http1.ResponseHead:
+def _read_one_head(incoming: Incoming, may_switch: bool = False) -> http1.ResponseHead:
     try:
         data = incoming.read_until(http1.END_OF_HEAD, http1.LARGEST_RESPONSE_HEAD, BadResponse)
     except (StreamReset, StreamEnded) as error:
@@ -250,7 +264,7 @@ def _read_one_head(incoming: Incoming) -> http1.ResponseHead:
             raise
         raise BadResponse("the server broke off within the head of its response") from error
     head = http1.parse_response_head(data)
-    if head.status == 101:
+    if head.status == SWITCHING and not may_switch:
         raise BadResponse("the server switches protocols, which nobody asked for")
     return head
 
@@ -294,6 +308,17 @@ class _Reading:
         if self._body.complete:
             self.close()
         return piece
+
+    def tunnel(self) -> Tunnel:
+        """The connection as one that speaks another protocol; it never goes back to the cache."""
+        self.idle_seconds = 0.0
+        incoming, config, server = self._incoming, self._pool.config, self._lease.server
+
+        def count(to_server: int, from_server: int) -> None:
+            server.bytes_in += to_server
+            server.bytes_out += from_server
+
+        return Tunnel(incoming.stream, incoming.rest(), config.tunnel_timeout, config.half_close_timeout, count)
 
     def close(self) -> None:
         """Give the connection back if it is fit for another exchange, else close it; and release the lease."""

@@ -81,7 +81,7 @@ class Proxy:
         def head(server: Server) -> bytes:
             return http1.request_head(request.method, target, _host_for(pool, server, host), lines)
 
-        outgoing = Outgoing(request.method, head, request.body)
+        outgoing = Outgoing(request.method, head, request.body, bool(request.upgrade))
         exchange = Exchange(pool, outgoing, self._connect, connection_cache(), self._budgets[pool.name])
         return exchange.run(client_key(client))
 
@@ -124,6 +124,8 @@ def _upstream_fields(request: Request, named: Named, host: bytes, trusted: bool)
         trusted,
         request.listener.forwarded,
     )
+    if request.upgrade:
+        fields += [(b"Connection", b"upgrade"), (b"Upgrade", request.upgrade)]
     if request.body.length is None:
         fields.append((b"Transfer-Encoding", b"chunked"))
     elif request.body.length or b"content-length" in named:

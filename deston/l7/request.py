@@ -15,6 +15,7 @@ from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
 from deston.l7.http1 import Field, Named
+from deston.net.stream import ByteStream
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -26,7 +27,11 @@ _ASTERISK = b"*"
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket."""
+    """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket.
+
+    ``upgrade`` is the protocol that the client would like to go on with (RFC 9110 section 7.8), where the adapter can
+    carry that; else it is empty.
+    """
 
     listener: ListenerConfig
     method: bytes
@@ -36,6 +41,22 @@ class Request:
     peer: str
     scheme: str
     minor_version: int = 1
+    upgrade: bytes = b""
+
+
+@dataclass(slots=True)
+class Tunnel:
+    """A server's connection that speaks another protocol from now on.
+
+    ``ahead`` was read of it already. ``timeout`` is how long it may be silent, and ``half_closed`` how long once one
+    side has ended, in seconds. ``count`` is told the bytes that went to the server, and those that came.
+    """
+
+    stream: ByteStream
+    ahead: bytes
+    timeout: float
+    half_closed: float
+    count: Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -43,7 +64,8 @@ class Response:
     """One HTTP response, whose body is read piece by piece; ``close`` whether it was read to its end or not.
 
     ``length`` is that of the body, or None where only its end tells. ``last`` asks the adapter to close the client's
-    connection after it, because where the next request would begin is in doubt.
+    connection after it, because where the next request would begin is in doubt. With a ``tunnel`` there is no body:
+    after the head, bytes go both ways, until ``close``.
     """
 
     status: int
@@ -53,6 +75,7 @@ class Response:
     read: Callable[[], bytes]
     close: Callable[[], None]
     last: bool = False
+    tunnel: Tunnel | None = None
 
 
 def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:

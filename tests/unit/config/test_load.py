@@ -181,6 +181,7 @@ def test_every_key_is_read() -> None:
             retries=0,
             connect_timeout=0.1,
             server_timeout=7200.0,
+            tunnel_timeout=10800.0,
             half_close_timeout=1.0,
             server_idle_timeout=3.0,
             max_lifetime=3600.0,

@@ -13,7 +13,7 @@ from deston.config.model import Protocol
 from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset
 from deston.l7.connection import ClientConnection
 from deston.l7.http1 import Field
-from deston.l7.request import Request, Response
+from deston.l7.request import Request, Response, Tunnel
 from deston.net.fake import FakeStream
 from tests.builders import make_listener
 
@@ -277,3 +277,49 @@ def test_an_idle_connection_can_be_ended() -> None:
     connection.is_idle = True
     connection.end_if_idle()
     assert stream.deadline_s == 0
+
+
+UPGRADE = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "wanted"),
+    [
+        (UPGRADE, b"websocket"),
+        (UPGRADE.replace(b", Upgrade", b""), b""),
+        (UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0"), b""),
+        (UPGRADE.replace(b"websocket", b"h2c"), b""),
+        (UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"), b""),
+        (GET, b""),
+    ],
+)
+def test_who_wants_another_protocol(request_: bytes, wanted: bytes) -> None:
+    """Only a request without a body, and never for HTTP/2, with which requests would go past routes."""
+    server = Server(b"x")
+    Served(server, request_)
+    assert server.requests[0].upgrade == wanted
+
+
+def test_an_upgrade_is_carried() -> None:
+    """After the head, the streams and what was read ahead are handed over; nothing follows, the server is let go."""
+    carried: list[tuple[Any, bytes, Tunnel]] = []
+    closed: list[bool] = []
+    tunnel = Tunnel(FakeStream(), b"early", 3600.0, 30.0, lambda sent, received: None)
+    fields = [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket")]
+    switched = Response(101, b"Switching Protocols", fields, 0, bytes, lambda: closed.append(True), tunnel=tunnel)
+    stream = FakeStream([UPGRADE + b"frame"])
+    connection = ClientConnection(
+        stream,
+        make_listener(Protocol.HTTP, "web"),
+        "",
+        "http",
+        lambda request: switched,
+        lambda: False,
+        tunnel=lambda *arguments: carried.append(arguments),
+    )
+    assert connection.serve()
+    assert carried == [(stream, b"frame", tunnel)]
+    assert closed == [True]
+    head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert stream.written == head
+    assert stream.deadline_s == math.inf

@@ -1,0 +1,37 @@
+"""What follows an upgrade: bytes both ways, as of any TCP connection.
+
+What lives here: the relay between a client's stream and a server's, with what both had sent too early.
+What must not: HTTP, closing the streams.
+Invariant: see ``net.relay``; the greenlet that calls sleeps until the tunnel is over.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from deston.errors import StreamReset
+from deston.l7.request import Tunnel
+from deston.net.relay import Direction, Ending, Limits, Relay, Side
+from deston.net.secure_relay import SecureDirection
+from deston.net.stream import ByteStream, Stream
+
+
+def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:
+    """Relay until both sides have ended; ``ahead`` was read of the client already.
+
+    Raises ``StreamReset`` where it ended in another way: then the client is to see a reset.
+    """
+    # No other kind of stream is ever read by our worker, or dialed.
+    sides = cast(Side, client), cast(Side, tunnel.stream)
+    way = Direction if all(isinstance(side, Stream) for side in sides) else SecureDirection
+    relay = Relay(*sides, Limits(tunnel.timeout, tunnel.half_closed), way)
+    for side in sides:
+        side.expire_after(float("inf"))
+    if ahead:
+        relay.from_client.begin_with(ahead)
+    if tunnel.ahead:
+        relay.from_server.begin_with(tunnel.ahead)
+    ending = relay.run()
+    tunnel.count(relay.from_client.count, relay.from_server.count)
+    if ending is not Ending.CLOSED:
+        raise StreamReset(f"an upgraded connection ended: {ending.value}")
