@@ -45,6 +45,13 @@ class Incoming:
             return False
         return True
 
+    def drop_empty_lines(self, most: int) -> None:
+        """Pass over so many empty lines at most that are there already; old clients send one behind a body."""
+        for _ in range(most):
+            if self._buffer[self._start : self._start + 2] != b"\r\n":
+                return
+            self._take(2)
+
     def skip_empty_lines(self, most: int) -> None:
         """Pass over so many empty lines at most, as far as they are there (RFC 9112 section 2.2)."""
         for _ in range(most):

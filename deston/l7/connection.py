@@ -31,6 +31,7 @@ from deston.l7.http1 import Field, Framing, RequestHead
 from deston.l7.proxy import refusal
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.tunnel import carry
+from deston.net.hub import Turn
 from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
@@ -43,6 +44,8 @@ Carry = Callable[[ByteStream, bytes, Tunnel], None]
 
 # RFC 9112 section 2.2: an empty line before a request is passed over; more than a few are no client's mistake.
 MOST_EMPTY_LINES = 4
+# How long a connection may still begin a request while the worker stops, in seconds.
+WAIT_WHEN_STOPPING = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -55,7 +58,7 @@ class ClientConnection:
 
     __slots__ = (
         "_account", "_answered", "_forward", "_incoming", "_is_stopping", "_left", "_listener", "_peer", "_scheme",
-        "_sent", "_stream", "_tunnel", "is_idle",
+        "_sent", "_stream", "_tunnel", "_turn", "is_idle",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +85,7 @@ class ClientConnection:
         # What the exchange that is under way is answered with, and how much of its body was sent.
         self._answered: Response | None = None
         self._sent = 0
+        self._turn = Turn()
         #: Whether it waits for a request of which nothing has come.
         self.is_idle = False
 
@@ -107,10 +111,13 @@ class ClientConnection:
 
     def _wait_for_request(self) -> bool:
         """Whether a request has begun; an idle client gets the keep-alive time for it."""
+        self._turn.give_way()
+        self._incoming.drop_empty_lines(MOST_EMPTY_LINES)
         if not self._incoming.is_empty:
             return True
         self.is_idle = True
-        self._stream.expire_after(self._listener.keepalive_timeout)
+        seconds = self._listener.keepalive_timeout
+        self._stream.expire_after(min(seconds, WAIT_WHEN_STOPPING) if self._is_stopping() else seconds)
         try:
             return self._incoming.has_more()
         except ReadTimeout:
@@ -142,7 +149,7 @@ class ClientConnection:
                 self._account(request, self._answered, self._sent, time.monotonic() - started)
 
     def _exchange(self, request: Request, head: RequestHead) -> bool:
-        self._answered = None
+        self._answered, self._sent = None, 0
         response = self._forward(request)
         if response.tunnel is not None:
             self._answered = response
@@ -226,6 +233,7 @@ class ClientConnection:
         write(head + (http1.chunk(piece) if chunked and piece else piece))
         while piece:
             piece = response.read()
+            self._turn.give_way()
             self._stream.expire_after(limit)
             self._sent += len(piece)
             if piece:

@@ -34,6 +34,7 @@ from deston.l7.headers import connection_options, without_hop_by_hop
 from deston.l7.http1 import Framing
 from deston.l7.request import Response, Tunnel
 from deston.l7.retry import RetryBudget, is_replayable, may_retry
+from deston.net.hub import Turn
 from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
@@ -205,7 +206,9 @@ class Exchange:
         piece = body.read()
         try:
             stream.write(head + self._framed(piece))
+            turn = Turn()
             while piece:
+                turn.give_way()
                 server.bytes_in += len(piece)
                 piece = body.read()
                 if not piece and body.length is not None:

@@ -8,6 +8,7 @@ Invariant: a line says what it would have said under gunicorn's own worker.
 
 from __future__ import annotations
 
+import base64
 import datetime
 from typing import Any
 
@@ -40,6 +41,15 @@ class GunicornLog:
         )
 
 
+def _is_harmless(authorization: bytes) -> bool:
+    """Whether the user's name can stand in a line: gunicorn decodes it, and would write a line feed as it is."""
+    try:
+        user = base64.b64decode(authorization.partition(b" ")[2].strip())
+    except ValueError:
+        return False
+    return user.isascii() and user.decode().isprintable()
+
+
 def _environ(request: Request) -> dict[str, str]:
     """As much of an environ as the formats of an access log can name."""
     target = request.target.decode("latin-1")
@@ -54,5 +64,7 @@ def _environ(request: Request) -> dict[str, str]:
         "wsgi.url_scheme": request.scheme,
     }
     for name, value in request.fields:
+        if name.lower() == b"authorization" and not _is_harmless(value):
+            continue
         environ[f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"] = value.decode("latin-1")
     return environ

@@ -15,11 +15,14 @@ from deston.net.relay import Direction, Ending, Limits, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import ByteStream, Stream
 
+_BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.CUT)
+
 
 def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:
     """Relay until both sides have ended; ``ahead`` was read of the client already.
 
-    Raises ``StreamReset`` where it ended in another way: then the client is to see a reset.
+    Raises ``StreamReset`` where a side broke off: then the client is to see a reset. After too long a silence the relay
+    itself sees to it that what was on its way is not taken for whole.
     """
     # No other kind of stream is ever read by our worker, or dialed.
     sides = cast(Side, client), cast(Side, tunnel.stream)
@@ -31,7 +34,12 @@ def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:
         relay.from_client.begin_with(ahead)
     if tunnel.ahead:
         relay.from_server.begin_with(tunnel.ahead)
-    ending = relay.run()
-    tunnel.count(relay.from_client.count, relay.from_server.count)
-    if ending is not Ending.CLOSED:
+    try:
+        ending = relay.run()
+    except BaseException:
+        relay.cut()  # Such as at the end of a drain: neither side may take what it got for all.
+        raise
+    finally:
+        tunnel.count(relay.from_client.count, relay.from_server.count)
+    if ending in _BROKEN:
         raise StreamReset(f"an upgraded connection ended: {ending.value}")

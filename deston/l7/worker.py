@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from _socket import socket as RawSocket
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -49,14 +50,18 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             return
         raw = RawSocket(int(client.family), int(client.type), 0, fileno=client.detach())
         raw.setblocking(False)
-        stream = Stream(raw)
+        self._serve(Stream(raw), address)
+
+    def _serve(self, stream: Stream, address: Any) -> None:
         peer = address[0] if isinstance(address, tuple) else ""
-        bound = application.listener_at(listener.getsockname())
         account = GunicornLog(self.log) if self.log.access_log_enabled else None
-        connection = ClientConnection(stream, bound, peer, "http", application.forward, self._is_stopping, account)
-        self._connections.add(connection)
         try:
-            if connection.serve():
+            # Of this socket, not of the listener's, which a stop may have closed already.
+            bound = application.listener_at(stream.socket.getsockname())
+            connection = ClientConnection(stream, bound, peer, "http", application.forward, self._is_stopping, account)
+            with self._known(connection):
+                still_sends = connection.serve()
+            if still_sends:
                 with contextlib.suppress(StreamError):
                     stream.shutdown_write()
                     linger(stream, LINGER)
@@ -64,8 +69,15 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             stream.abort()  # Such as at the end of a drain: what the client got must not look whole.
             raise
         finally:
-            self._connections.discard(connection)
             stream.close()
+
+    @contextlib.contextmanager
+    def _known(self, connection: ClientConnection) -> Iterator[None]:
+        self._connections.add(connection)
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
 
     def _is_stopping(self) -> bool:
         return not self.alive

@@ -29,7 +29,8 @@ class SecureDirection(Direction):
     def start(self) -> None:
         """Begin; with the last of its handshake, a peer may have sent its first bytes."""
         super().start()
-        self.on_readable()
+        if not (self.is_blocked or self.ended):
+            self.on_readable()
 
     def on_readable(self) -> None:
         super().on_readable()

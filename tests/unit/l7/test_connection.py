@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 
 from deston.config.model import Protocol
 from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset
-from deston.l7.connection import ClientConnection
+from deston.l7.connection import WAIT_WHEN_STOPPING, ClientConnection
 from deston.l7.http1 import Field
 from deston.l7.request import Request, Response, Tunnel
 from deston.net.fake import FakeStream
@@ -323,3 +324,36 @@ def test_an_upgrade_is_carried() -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert stream.written == head
     assert stream.deadline_s == math.inf
+
+
+def test_one_client_does_not_hold_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests it has sent ahead, others get their turn."""
+    monkeypatch.setattr("deston.net.hub.LONGEST_TURN", 0.0)
+    turns: list[int] = []
+    server = Server(b"x")
+
+    def count() -> None:
+        while len(server.requests) < 50:
+            turns.append(len(server.requests))
+            gevent.sleep(0)
+
+    counting = gevent.spawn(count)
+    Served(server, GET * 50)
+    counting.get()
+    assert len(turns) > 10
+
+
+def test_an_empty_line_behind_a_body_is_no_request() -> None:
+    """The client is idle: it gets the time of one, and no 408."""
+    stream = FakeStream([GET + b"\r\n", ReadTimeout("idle")])
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(b"x"), lambda: False)
+    assert not connection.serve()
+    assert stream.written.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_worker_that_stops_waits_less() -> None:
+    """A connection that was accepted at the last moment may still ask, but not take its time."""
+    stream = FakeStream([ReadTimeout("idle")])
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), lambda: True)
+    assert not connection.serve()
+    assert stream.deadline_s == WAIT_WHEN_STOPPING

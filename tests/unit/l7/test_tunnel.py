@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 import gevent
@@ -32,19 +33,41 @@ def test_bytes_go_both_ways() -> None:
         assert counts == [(11, 11)]
 
 
-@pytest.mark.parametrize("limit", ["silence", "reset"])
-def test_other_ends_are_resets(limit: str) -> None:
-    """Silence that is too long, or a side that breaks off: nobody may take it for a good end."""
-    with tcp_pair() as (near_client, client), tcp_pair() as (near_server, server), in_good_time():
-        timeout = 0.05 if limit == "silence" else 60.0
-        tunnel = Tunnel(Stream(near_server), b"", timeout, 60.0, _nothing)
+def test_a_side_that_breaks_off() -> None:
+    """Nobody may take that for a good end."""
+    with tcp_pair() as (near_client, client), tcp_pair() as (near_server, _), in_good_time():
+        tunnel = Tunnel(Stream(near_server), b"", 60.0, 60.0, _nothing)
         carrying = gevent.spawn(carry, Stream(near_client), b"", tunnel)
-        if limit == "reset":
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            client.close()
-        with pytest.raises(StreamReset, match="an upgraded connection ended"):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        with pytest.raises(StreamReset, match="an upgraded connection ended: client reset"):
             carrying.get()
+
+
+def test_silence_ends_it() -> None:
+    """Whatever was sent is delivered; the relay resets what is still on its way."""
+    with tcp_pair() as (near_client, client), tcp_pair() as (near_server, server), in_good_time():
+        tunnel = Tunnel(Stream(near_server), b"last words", 0.05, 60.0, _nothing)
+        gevent.spawn(carry, Stream(near_client), b"", tunnel).get()
+        near_client.close()
+        assert read_all(client) == b"last words"
         assert server
+
+
+def test_a_kill_resets_both_sides() -> None:
+    """At the end of a drain."""
+    with tcp_pair() as (near_client, client), tcp_pair() as (near_server, server), in_good_time():
+        counts: list[tuple[int, int]] = []
+        tunnel = Tunnel(Stream(near_server), b"abc", 60.0, 60.0, lambda *both: counts.append(both))
+        carrying = gevent.spawn(carry, Stream(near_client), b"", tunnel)
+        assert read_exactly(client, 3) == b"abc"
+        carrying.kill()
+        near_client.close()
+        near_server.close()
+        for far in (client, server):
+            with pytest.raises(ConnectionResetError):
+                far.recv(1)
+        assert counts == [(0, 3)]
 
 
 def _nothing(*arguments: Any) -> None:

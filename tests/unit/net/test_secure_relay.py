@@ -256,3 +256,19 @@ def test_a_peer_that_only_speaks_of_tls_is_cut_off(certificate: Certificate, mon
             wires.client.sendall(b"x")
             gevent.sleep(0.01)
         assert wires.ending() is Ending.CLIENT_RESET
+
+
+def test_what_was_read_ahead_stays_in_front() -> None:
+    """A way that begins blocked reads nothing before that is gone, whatever has come meanwhile."""
+    with (
+        tcp_pair(SMALL_BUFFER) as (near_client, client),
+        tcp_pair(SMALL_BUFFER) as (near_server, server),
+        in_good_time(),
+    ):
+        relay = Relay(Stream(near_client), Stream(near_server), LIMITS, SecureDirection)
+        client.sendall(b"B" * 100)
+        relay.from_client.begin_with(b"A" * 200_000)
+        assert relay.from_client.is_blocked
+        running = gevent.spawn(relay.run)
+        assert read_exactly(server, 200_100) == b"A" * 200_000 + b"B" * 100
+        running.kill()
