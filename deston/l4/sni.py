@@ -38,10 +38,6 @@ class SniRouter:
                         return pool
         return None
 
-    def routes_from(self, listener: str) -> bool:
-        """Whether any route is for the connections of a listener."""
-        return any(whose in (listener, "") for whose, _, _ in self._pools)
-
     def __repr__(self) -> str:
         return f"<SniRouter {len(self._pools)} entries>"
 

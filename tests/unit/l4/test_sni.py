@@ -50,8 +50,7 @@ def test_the_most_specific_route_wins(listener: str, name: str, alpn: tuple[str,
     assert ROUTER.pool_for(listener, name, alpn) == pool
 
 
-def test_whether_there_are_routes_at_all() -> None:
-    """Only tcp routes count."""
-    assert ROUTER.routes_from("here")
-    assert not SniRouter([RouteConfig("http", (), "/", "http", "")]).routes_from("here")
+def test_only_tcp_routes_count() -> None:
+    """A route by host and path takes no connection."""
+    assert SniRouter([RouteConfig("http", (), "/", "http", "")]).pool_for("here", "", ()) is None
     assert repr(ROUTER) == "<SniRouter 8 entries>"
