@@ -149,8 +149,8 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
             pid = super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_WORKERS)
-        for raw in self.app.datagram_sockets:
-            raw.close()  # They are the worker's.
+            for raw in self.app.datagram_sockets:
+                raw.close()  # They are the worker's, which comes by here when it is over.
         return pid
 
     def reexec(self) -> None:
