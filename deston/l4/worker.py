@@ -143,12 +143,14 @@ class L4Worker(Worker):  # type: ignore[misc]
             udp.close()
         self.runtime.monitor.stop()
         self._access_logs.close()
-        for account in (*self.runtime.accounts(), *self._refusals()):
+        for account in (*self.runtime.accounts(), *self._losses()):
             log.info("%s", account)
 
-    def _refusals(self) -> list[str]:
-        """One line for each listener that refused clients: how many, by reason."""
-        return [f"{one.config.name}: refused: {one.refusals}" for one in self._serving if one.refusals.total]
+    def _losses(self) -> list[str]:
+        """A line for each listener that refused clients (how many, by reason), and for one that lost datagrams."""
+        refusing = [f"{one.config.name}: refused: {one.refusals}" for one in self._serving if one.refusals.total]
+        losing = [f"{one.config.name}: datagrams lost: {one.dropped}" for one in self.udp_proxies if one.dropped]
+        return [*refusing, *losing]
 
     def _open(self) -> int:
         return self._slots.taken + sum(udp.unanswered for udp in self.udp_proxies)
