@@ -241,7 +241,7 @@ def _announce(arbiter: L4Arbiter) -> None:
     for listener, open_socket in zip(arbiter.app.listeners, arbiter.LISTENERS, strict=True):
         _announce_listener(listener, _bound_address(open_socket))
     for listener in arbiter.app.datagram_listeners:
-        _announce_listener(listener, str(arbiter.app.datagram_ports.address_of(listener)), " (udp)")
+        _announce_listener(listener, str(arbiter.app.datagram_ports.known_address(listener)), " (udp)")
     log.info("deston-l4 %s runs, workers: %d", __version__, arbiter.num_workers)
 
 

@@ -32,6 +32,11 @@ class DatagramPorts:
             hear_nobody(held)
         return replace(listener.bind, port=held.getsockname()[1])
 
+    def known_address(self, listener: ListenerConfig) -> Address:
+        """The address of a listener as far as it is known, for whoever tells of it; binds nothing."""
+        held = self._held.get(_key(listener))
+        return listener.bind if held is None else replace(listener.bind, port=held.getsockname()[1])
+
     def bind(self, listeners: Iterable[ListenerConfig]) -> list[RawSocket]:
         """A new socket for each listener; raises ``StartError``, and then none stays open."""
         bound: list[RawSocket] = []

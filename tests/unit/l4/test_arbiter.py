@@ -9,7 +9,7 @@ import pytest
 
 from deston.address import Address, parse_address
 from deston.errors import ConfigError, StartError
-from deston.l4.arbiter import GRACE_BEYOND_DRAIN, L4Application, _bound_address, _socket_key, in_order
+from deston.l4.arbiter import GRACE_BEYOND_DRAIN, L4Application, L4Arbiter, _bound_address, _socket_key, in_order
 from tests.peers import has_ipv6
 from tests.unit.l4.builders import make_listener
 
@@ -139,3 +139,17 @@ def test_sockets_find_their_listeners() -> None:
     finally:
         for one in sockets:
             one.close()
+
+
+def test_a_worker_that_cannot_have_its_sockets(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of and not forked; gunicorn tries again with its next turn, and the arbiter goes on."""
+    application = L4Application(str(file), None, None, "info")
+    text = file.read_text().replace("protocol = tcp", "protocol = udp", 1).replace("127.0.0.1:5433", "192.0.2.1:5433")
+    file.write_text(text.replace("    backlog = 100\n", ""))
+    application.config = application.read()
+    arbiter = object.__new__(L4Arbiter)
+    arbiter.app = application
+    with caplog.at_level("ERROR", "deston.l4"):
+        assert arbiter.spawn_worker() == 0
+    assert "no worker can be started: 192.0.2.1:5433 (udp)" in caplog.text
+    assert application.datagram_sockets == []
