@@ -15,10 +15,10 @@ from deston.config.model import ListenerConfig, RouteConfig, TlsMode
 from deston.errors import NoRoute, PrefaceTimeout, ReadTimeout, StreamError, WriteTimeout
 from deston.l4.admission import Admission
 from deston.l4.client import Client
-from deston.l4.preface import Preface
 from deston.l4.refusals import Refusal, Refused
 from deston.l4.sni import SniRouter
 from deston.net.client_hello import LONGEST_CLIENT_HELLO, ClientHello, parse_client_hello
+from deston.net.preface import Preface
 from deston.net.proxy_protocol import LONGEST_HEADER, TLV_UNIQUE_ID, parse_proxy_header
 from deston.net.termination import Termination
 from deston.net.tls_stream import TlsStream

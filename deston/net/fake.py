@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from deston.errors import StreamReset
+from deston.errors import DestonError, StreamReset
 from deston.net.stream import Bytes
 
 
@@ -43,7 +43,10 @@ class FakeStream:
         self.quiet = quiet
         self.closed = False
         self.aborted = False
+        self.write_timeout = 0.0
         self.deadline_s: float | None = None
+        self.watched: Callable[[], object] | None = None
+        self.interrupted: DestonError | None = None
 
     @property
     def written(self) -> bytes:
@@ -83,9 +86,29 @@ class FakeStream:
         """What ``quiet`` says, while open."""
         return self.quiet and not self.closed
 
+    @property
+    def has_been_quiet(self) -> bool:
+        """What ``is_quiet`` says."""
+        return self.is_quiet()
+
     def has_input(self) -> bool:
         """Whether ``speaks_after`` was reached, or the peer is not quiet."""
         return not self.quiet or len(self._written) >= self._speaks_after
+
+    def has_ended(self) -> bool:
+        """Whether the script is over."""
+        return not self._script
+
+    def wait_readable(self) -> None:
+        """Nothing ever waits here."""
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        """Keep ``callback`` as ``watched``; the test calls it."""
+        self.watched = callback
+
+    def interrupt(self, error: DestonError) -> None:
+        """Keep ``error`` as ``interrupted``: no greenlet waits here."""
+        self.interrupted = error
 
     def close(self) -> None:
         """Close; a second call does nothing."""

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
-from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
+from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
 
 Bytes = bytes | bytearray | memoryview
@@ -28,10 +28,15 @@ Bytes = bytes | bytearray | memoryview
 NEVER = math.inf
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 READ, WRITE = 1, 2
+# The states of a TCP connection whose peer has ended or reset it, as TCP_INFO begins with one: CLOSE, CLOSE_WAIT.
+_OVER = frozenset({7, 8})
 
 
 class ByteStream(Protocol):
     """What the protocols need of a connection; sockets, TLS and the scripted fake all have it."""
+
+    #: How long the peer may take nothing of what is written, from the moment it does not; 0 for the deadline alone.
+    write_timeout: float
 
     def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes, at least one; empty at the end of the stream."""
@@ -45,8 +50,24 @@ class ByteStream(Protocol):
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
 
+    @property
+    def has_been_quiet(self) -> bool:
+        """Whether nothing was seen of the peer since the last wait for it: weaker, but it costs nothing."""
+
     def has_input(self) -> bool:
         """Whether a read would return at once, be it with bytes or with the end."""
+
+    def has_ended(self) -> bool:
+        """Whether the peer has ended or broken off, be there something left to read or not."""
+
+    def wait_readable(self) -> None:
+        """Wait until the peer has sent something, or ended."""
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        """Have ``callback`` called by the hub when the peer sends something or ends, until None is given, or a read."""
+
+    def interrupt(self, error: DestonError) -> None:
+        """Wake the greenlet that waits on the stream, if there is one, with ``error``; for the hub's callbacks."""
 
     def close(self) -> None:
         """Close; a second call does nothing."""
@@ -62,11 +83,12 @@ class Stream:
     arrives as ``ReadTimeout`` or ``WriteTimeout``.
     """
 
-    __slots__ = ("_is_swept", "_reader", "_waiter", "_writer", "deadline", "home", "socket")
+    __slots__ = ("_is_swept", "_reader", "_waiter", "_writer", "deadline", "home", "socket", "write_timeout")
 
     def __init__(self, raw: RawSocket) -> None:
         self.socket = raw
         self.deadline = NEVER
+        self.write_timeout = 0.0
         self.home = hubs.home()
         self._is_swept = False
         self._reader: Any = None
@@ -95,10 +117,13 @@ class Stream:
 
     def write(self, data: Bytes) -> None:
         """Send all of ``data``, waiting where the peer does not keep up."""
-        rest = memoryview(data)
+        rest = data
         while rest:
             try:
-                rest = rest[self.socket.send(rest) :]
+                sent = self.socket.send(rest)
+                if sent == len(rest):
+                    return
+                rest = memoryview(rest)[sent:]
             except BlockingIOError:
                 self.wait_writable()
             except OSError as error:
@@ -112,12 +137,52 @@ class Stream:
             return 0
 
     def wait_readable(self) -> None:
-        """Wait until a read would return; raises ``ReadTimeout`` at the deadline."""
-        self._wait(self.reader, ReadTimeout)
+        """Wait until a read would return; raises ``ReadTimeout`` at the deadline.
+
+        The watcher goes on afterwards, because most reads are followed by another wait: starting and stopping it each
+        time costs calls of the system. It stops itself where the peer sends what nobody waits for.
+        """
+        watcher = self._reader or self.reader
+        current = getcurrent()
+        self._waiter = current, ReadTimeout
+        watcher.start(current.switch)
+        try:
+            self.home.hub.switch()
+        except BaseException:
+            watcher.stop()
+            raise
+        finally:
+            self._waiter = None
+        watcher.callback = watcher.stop
 
     def wait_writable(self) -> None:
         """Wait until a write would take something; raises ``WriteTimeout`` at the deadline."""
-        self._wait(self.writer, WriteTimeout)
+        if self.write_timeout:
+            self.expire_after(self.write_timeout)
+        watcher, current = self.writer, getcurrent()
+        self._waiter = current, WriteTimeout
+        watcher.start(current.switch)
+        try:
+            self.home.hub.switch()
+        finally:
+            watcher.stop()
+            self._waiter = None
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        """Have ``callback`` called by the hub when the peer sends something or ends; None: no more.
+
+        A wait for reading takes its place.
+        """
+        watcher = self._reader or self.reader
+        if callback is None:
+            watcher.callback = watcher.stop
+        else:
+            watcher.start(callback)
+
+    def interrupt(self, error: DestonError) -> None:
+        """Wake the greenlet that waits, if there is one, with ``error``; for callbacks, which run in the hub."""
+        if self._waiter is not None:
+            self._waiter[0].throw(error)
 
     @property
     def reader(self) -> Any:
@@ -132,16 +197,6 @@ class Stream:
         if self._writer is None:
             self._writer = self.home.io(self.socket.fileno(), WRITE)
         return self._writer
-
-    def _wait(self, watcher: Any, timeout: type[StreamError]) -> None:
-        current = getcurrent()
-        self._waiter = current, timeout
-        watcher.start(current.switch)
-        try:
-            self.home.hub.switch()
-        finally:
-            watcher.stop()
-            self._waiter = None
 
     def expire_after(self, seconds: float) -> None:
         """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
@@ -174,6 +229,28 @@ class Stream:
         except OSError:
             return True
         return True
+
+    @property
+    def has_been_quiet(self) -> bool:
+        """Whether the hub has seen nothing of the peer since the last wait: weaker than ``is_quiet``, but no call."""
+        return self._reader is not None and self._reader.active
+
+    def has_ended(self) -> bool:
+        """Whether the peer has ended or broken off, be there something left to read or not."""
+        if self.socket.family == socket.AF_UNIX:
+            return self._is_at_end()
+        try:
+            return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _OVER
+        except OSError:
+            return True
+
+    def _is_at_end(self) -> bool:
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more will come, and go on reading."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import ssl
 from _socket import socket as RawSocket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from deston.errors import StreamError, StreamReset
+from deston.errors import DestonError, StreamError, StreamReset
 from deston.net import hub as hubs
 from deston.net.stream import Bytes, Stream, translated
 
@@ -220,9 +221,22 @@ class TlsStream:
         self._stream.expire_after(seconds)
 
     @property
+    def write_timeout(self) -> float:
+        return self._stream.write_timeout
+
+    @write_timeout.setter
+    def write_timeout(self, seconds: float) -> None:
+        self._stream.write_timeout = seconds
+
+    @property
     def alpn(self) -> str:
         """The protocol that both sides agreed on, or an empty text."""
         return self._engine.selected_alpn_protocol() or ""
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The certificate that the peer has shown, in DER, or nothing."""
+        return self._engine.getpeercert(binary_form=True) or b""
 
     @property
     def home(self) -> hubs.Home:
@@ -242,6 +256,25 @@ class TlsStream:
 
     def stop_watching(self) -> None:
         self._stream.stop_watching()
+
+    def wait_readable(self) -> None:
+        self._stream.wait_readable()
+
+    def wait_writable(self) -> None:
+        self._stream.wait_writable()
+
+    def watch(self, callback: Callable[[], object] | None) -> None:
+        self._stream.watch(callback)
+
+    def interrupt(self, error: DestonError) -> None:
+        self._stream.interrupt(error)
+
+    @property
+    def has_been_quiet(self) -> bool:
+        return False  # What the hub has seen may be TLS's own.
+
+    def has_ended(self) -> bool:
+        return self._stream.has_ended()
 
     def reset_when_closed(self) -> None:
         self._is_reset = True

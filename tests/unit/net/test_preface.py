@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deston.errors import BadProxyHeader, ClientGone, PrefaceTimeout, ProtocolError, ReadTimeout
-from deston.l4.preface import Preface
 from deston.net.fake import FakeStream
+from deston.net.preface import Preface
 from deston.net.proxy_protocol import LONGEST_HEADER, ProxyHeader, parse_proxy_header, proxy_header_v1
 
 PAIR = ("10.0.0.1", 1), ("10.0.0.2", 2)

@@ -67,7 +67,12 @@ def test_a_read_waits_for_what_comes_later(pair: Callable[[], object]) -> None:
         gevent.spawn_later(0.01, far.sendall, b"later")
         assert stream.read_into(memoryview(into)) == 5
         assert into == b"later"
-        assert watchers_at_work(stream) == [False, False]
+        # It goes on for the wait that mostly follows, until something comes that nobody waits for.
+        assert watchers_at_work(stream) == [True, False]
+        assert stream.has_been_quiet
+        far.sendall(b"unasked")
+        wait_until(lambda: not stream.has_been_quiet, "the end of the watch", gevent.sleep)
+        assert stream.read(100) == b"unasked"
         stream.close()
 
 
