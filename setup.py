@@ -15,6 +15,7 @@ RUNTIME = [
     "cryptography>=42",  # Reads which names a certificate is for.
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
+    "h2>=4.1,<5",  # What gunicorn speaks HTTP/2 with (its extra `http2`).
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
     "tomli>=2; python_version < '3.11'",  # The standard library has tomllib from 3.11 on.

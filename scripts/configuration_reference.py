@@ -67,6 +67,7 @@ TYPES = {
     "file": "path",
     "files": "list of paths",
     "forwarded": "list",
+    "retry_on": "list",
     "host": "host",
     "host_header": "host",
     "hosts": "list of hosts",

@@ -53,6 +53,22 @@ class Forwarded(enum.Enum):
     RFC7239 = "rfc7239"
 
 
+class RetryCause(enum.Enum):
+    """Why a request that may have reached a server is tried on another one."""
+
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryOn:
+    """After which failures, and after which statuses, a request that can be repeated goes to another server."""
+
+    causes: frozenset[RetryCause]
+    statuses: frozenset[int]
+
+
 class TlsMode(enum.Enum):
     """What a tcp listener does with TLS."""
 
@@ -133,7 +149,7 @@ class AdminConfig:
 
 @dataclass(frozen=True, slots=True)
 class ListenerTlsConfig:
-    """How a tcp listener deals with TLS. ``keys`` is empty where the certificates' files have them."""
+    """How a listener deals with TLS. ``keys`` is empty where the certificates' files have them."""
 
     mode: TlsMode
     certificates: tuple[str, ...]
@@ -176,6 +192,8 @@ class ListenerConfig:
     session_timeout: float
     max_sessions: int
     forwarded: frozenset[Forwarded]
+    via: bool
+    http2: bool
     keepalive_timeout: float
     header_timeout: float
     body_timeout: float
@@ -284,6 +302,8 @@ class PoolConfig:
     host_header: str
     max_idle_connections: int
     idle_timeout: float
+    max_connection_age: float
+    retry_on: RetryOn
     tls: TlsConfig
     health: HealthConfig
     servers: tuple[ServerConfig, ...]

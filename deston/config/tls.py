@@ -1,4 +1,4 @@
-"""Rules about TLS on tcp listeners.
+"""Rules about TLS on listeners.
 
 What lives here: which keys belong together.
 What must not: the files themselves; they are read when a process starts.
@@ -7,7 +7,7 @@ Invariant: see ``consistency.py``.
 
 from __future__ import annotations
 
-from deston.config.model import TlsMode
+from deston.config.model import Protocol, TlsMode
 from deston.config.report import Report, Rule, Tree
 from deston.config.values import named_sections
 
@@ -20,6 +20,8 @@ def _check_listeners(values: Tree, given: Tree, report: Report) -> None:
         path = ("listeners", name)
         if mode is TlsMode.TERMINATE:
             _check_termination(listener, path, report)
+        elif mode is TlsMode.PASSTHROUGH and listener["protocol"] is Protocol.HTTP:
+            report.add((*path, "tls"), "an http listener cannot read what it passes through: off or terminate")
         elif mode is not None:
             for key in _TERMINATION_KEYS:
                 if key in (given.get("listeners") or {}).get(name, {}):

@@ -8,119 +8,26 @@ that a short answer never looks whole.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Protocol
 
 from deston.errors import BadResponse, ClientGone, ProtocolError, RequestTooLarge, StreamEnded
 from deston.l7 import http1
-from deston.l7.http1 import Framing
+from deston.l7.http1 import Field, Framing
+from deston.l7.incoming import PIECE, Incoming
 from deston.net.stream import ByteStream
 
-# One read from a server: large enough that the calls do not count, small enough for a thousand at once.
-PIECE = 64 * 1024
 LARGEST_REPLAY = 64 * 1024
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-
-
-class Incoming:
-    """A connection's bytes with what was read too far: whole lines, then the rest."""
-
-    __slots__ = ("_buffer", "_start", "stream")
-
-    def __init__(self, stream: ByteStream) -> None:
-        self.stream = stream
-        self._buffer = b""
-        self._start = 0  # What stands before it was read; it is cut off only when more comes, else tiny reads cost.
-
-    @property
-    def is_empty(self) -> bool:
-        return self._start == len(self._buffer)
-
-    def has_more(self) -> bool:
-        """Whether anything comes before the end of the stream; waits for it."""
-        try:
-            if self.is_empty:
-                self._fill()
-        except StreamEnded:
-            return False
-        return True
-
-    def drop_empty_lines(self, most: int) -> None:
-        """Pass over so many empty lines at most that are there already; old clients send one behind a body."""
-        for _ in range(most):
-            if self._buffer[self._start : self._start + 2] != b"\r\n":
-                return
-            self._take(2)
-
-    def skip_empty_lines(self, most: int) -> None:
-        """Pass over so many empty lines at most, as far as they are there (RFC 9112 section 2.2)."""
-        for _ in range(most):
-            while len(self._buffer) - self._start < 2 and self._buffer[self._start :] in (b"", b"\r"):
-                self._fill()
-            if self._buffer[self._start : self._start + 2] != b"\r\n":
-                return
-            self._take(2)
-
-    def read_until(
-        self, end: bytes, most: int, error: type[ProtocolError], malformed: type[ProtocolError] | None = None
-    ) -> bytes:
-        """Everything up to and including ``end``, which ends in CRLF.
-
-        Raises ``error`` where that is more than ``most`` bytes, ``malformed`` (or ``error``) where a line ends in a
-        bare LF, ``StreamEnded`` where the stream ends before.
-        """
-        searched = 0
-        while True:
-            index = self._buffer.find(end, self._start + searched)
-            if index >= 0:
-                break
-            there = len(self._buffer) - self._start
-            # A server that takes a bare LF for the end of a line has said all; waiting would only make it a timeout.
-            if there > most:
-                raise error(f"more than {most} bytes")
-            if _BARE_LF.search(self._buffer, self._start + searched):
-                raise (malformed or error)("a bare LF")
-            searched = max(0, there - len(end) + 1)
-            self._fill()
-        count = index + len(end) - self._start
-        if count > most:
-            raise error(f"more than {most} bytes")
-        return self._take(count)
-
-    def read(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes; empty at the end of the stream."""
-        return self.stream.read(limit) if self.is_empty else self._take(limit)
-
-    def rest(self) -> bytes:
-        """What was read too far, taken out."""
-        return self._take(len(self._buffer) - self._start)
-
-    def read_exactly(self, count: int) -> bytes:
-        """So many bytes; raises ``StreamEnded`` where the stream ends before."""
-        while len(self._buffer) - self._start < count:
-            self._fill()
-        return self._take(count)
-
-    def _take(self, count: int) -> bytes:
-        end = self._start + count
-        found = self._buffer[self._start : end]
-        if end < len(self._buffer):
-            self._start = end
-        else:
-            self._buffer, self._start = b"", 0
-        return found
-
-    def _fill(self) -> None:
-        more = self.stream.read(PIECE)
-        if not more:
-            raise StreamEnded("the connection ended where more had to come")
-        self._buffer, self._start = self._buffer[self._start :] + more, 0
 
 
 class ResponseBody(Protocol):
     """A response's body; ``complete`` once its end was found."""
 
     complete: bool
+
+    @property
+    def trailers(self) -> Sequence[Field]:
+        """The fields behind a body in chunks, once it is complete."""
 
     def read(self) -> bytes:
         """The next piece as it comes; empty at the end. Raises ``StreamError`` where it breaks off."""
@@ -130,6 +37,7 @@ class NoBody:
     """The body of a response that has none."""
 
     complete = True
+    trailers: Sequence[Field] = ()
 
     def read(self) -> bytes:
         return b""
@@ -137,6 +45,8 @@ class NoBody:
 
 class LengthBody:
     """A body of a known length."""
+
+    trailers: Sequence[Field] = ()
 
     def __init__(self, incoming: Incoming, length: int) -> None:
         self.complete = False
@@ -155,10 +65,11 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A body in chunks; trailers are read and dropped. ``error`` is raised for what is malformed."""
+    """A body in chunks; ``trailers`` are there once it is complete. ``error`` is raised for what is malformed."""
 
     def __init__(self, incoming: Incoming, error: type[ProtocolError] = BadResponse) -> None:
         self.complete = False
+        self.trailers: list[Field] = []
         self._error = error
         self._incoming = incoming
         self._within = False
@@ -191,12 +102,14 @@ class ChunkedBody:
             line = self._incoming.read_until(b"\r\n", left, self._error)
             if line == b"\r\n":
                 return
-            http1.parse_fields(line, 1, self._error)
+            self.trailers += http1.parse_fields(line, 1, self._error)
             left -= len(line)
 
 
 class CloseBody:
     """A body that ends with its connection."""
+
+    trailers: Sequence[Field] = ()
 
     def __init__(self, incoming: Incoming) -> None:
         self.complete = False
@@ -223,6 +136,16 @@ class Source(Protocol):
     def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes; empty at the end."""
 
+    @property
+    def trailers(self) -> Sequence[Field]:
+        """The fields behind a body in chunks, once its end was read."""
+
+    def is_at_hand(self) -> bool:
+        """Whether a read would return at once, or nothing else can be done but to read."""
+
+    def wait_with(self, other: ByteStream) -> None:
+        """Wait until a read would return, or one of ``other``."""
+
 
 class RequestBody:
     """A client's body: read once, and from memory again as long as that holds all that was read.
@@ -231,13 +154,14 @@ class RequestBody:
     be, 0 for no limit.
     """
 
-    __slots__ = ("_kept", "_position", "_read", "_source", "length", "most", "replayable")
+    __slots__ = ("_is_read", "_kept", "_position", "_read", "_source", "length", "most", "replayable")
 
     def __init__(self, source: Source | None, length: int | None) -> None:
         self.length = length
         self.most = 0
         self.replayable = True
         self._source = source
+        self._is_read = source is None
         self._kept: list[bytes] = []
         self._position = 0
         self._read = 0
@@ -249,7 +173,26 @@ class RequestBody:
     @property
     def is_read(self) -> bool:
         """Whether its end was reached, so that what follows on the connection is the next request."""
-        return self._source is None or self._read == self.length
+        return self._is_read or self._read == self.length
+
+    @property
+    def trailers(self) -> Sequence[Field]:
+        """The fields behind a body in chunks, once its end was read."""
+        return () if self._source is None else self._source.trailers
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether nothing is left to read, be it from the client or from memory."""
+        return self.is_read and self._position >= len(self._kept)
+
+    def is_at_hand(self) -> bool:
+        """Whether a read would return at once: with a piece, or with the end."""
+        return self._position < len(self._kept) or self.is_read or self._source is None or self._source.is_at_hand()
+
+    def wait_with(self, other: ByteStream) -> None:
+        """Wait until a read would return, or one of ``other``."""
+        if self._source is not None:
+            self._source.wait_with(other)
 
     def rewind(self) -> None:
         """Begin again; only while ``replayable``."""
@@ -270,13 +213,13 @@ class RequestBody:
 
     def _read_on(self) -> bytes:
         left = None if self.length is None else self.length - self._read
-        if self._source is None or left == 0:
+        if self._source is None or self._is_read or left == 0:
             return b""
         piece = self._source.read(PIECE if left is None else min(left, PIECE))
         if not piece and left:
             raise ClientGone(f"the client's body ended {left} bytes early")
         if not piece:
-            self._source = None  # A second read beyond the end would wait, with some WSGI servers.
+            self._is_read = True  # A second read beyond the end would wait, with some WSGI servers.
         self._read += len(piece)
         if self.most and self._read > self.most:
             raise RequestTooLarge(f"the body is over {self.most} bytes")
@@ -292,3 +235,7 @@ class RequestBody:
             return
         self._kept.append(piece)
         self._position += 1
+
+
+#: What all requests without a body have; it holds nothing that moves.
+NO_BODY = RequestBody(None, 0)

@@ -12,51 +12,73 @@ import time
 
 from deston.address import Address
 from deston.balancer.server import Server
+from deston.l7.incoming import Incoming
 from deston.net import hub as hubs
 from deston.net.stream import ByteStream
 
 
-class _Idle:
-    """One idle connection, and until when it may be used."""
+class ServerConnection:
+    """One connection to a server; ``opened`` is when it was, on the monotonic clock in seconds."""
 
-    __slots__ = ("endpoint", "stream", "until")
+    __slots__ = ("endpoint", "incoming", "opened", "server", "stream", "until")
 
-    def __init__(self, stream: ByteStream, endpoint: Address | None, until: float) -> None:
-        self.stream = stream
+    def __init__(self, server: Server, endpoint: Address | None, stream: ByteStream, opened: float) -> None:
+        self.server = server
+        # The monitor may move the server meanwhile.
         self.endpoint = endpoint
-        self.until = until
+        self.stream = stream
+        self.incoming = Incoming(stream)
+        self.opened = opened
+        #: Until when it may idle.
+        self.until = 0.0
 
 
 class ConnectionCache:
     """Idle connections by server, the last one used first: the others may then grow old and go."""
 
     def __init__(self) -> None:
-        self._idle: dict[Server, list[_Idle]] = {}
+        self._idle: dict[Server, list[ServerConnection]] = {}
         self.reused = 0
         self.stale = 0
+        self._finest = float("inf")
         self._sweeper = hubs.sweeper()
         self._sweeper.watched.add(self)
 
-    def take(self, server: Server) -> ByteStream | None:
-        """An idle connection that is still open, or None."""
+    def take(self, server: Server, is_replayable: bool = False) -> ServerConnection | None:
+        """An idle connection that is still open, or None.
+
+        Where a request is replayable, what the hub has seen of the connection is enough: the server may be closing it
+        at this moment in any case.
+        """
         idle = self._idle.get(server)
         while idle:
             one = idle.pop()
-            if one.endpoint == server.endpoint and one.until > time.monotonic() and one.stream.is_quiet():
-                self.reused += 1
-                return one.stream
+            if one.until > time.monotonic() and one.endpoint == server.endpoint:
+                stream = one.stream
+                if (is_replayable and stream.has_been_quiet) or stream.is_quiet():
+                    self.reused += 1
+                    return one
             self.stale += 1
             one.stream.close()
         return None
 
-    def put(self, server: Server, endpoint: Address | None, stream: ByteStream, seconds: float, most: int) -> None:
-        """Keep a connection to ``endpoint`` for ``seconds``; it is closed where ``most`` are kept already."""
-        idle = self._idle.setdefault(server, [])
+    def put(self, connection: ServerConnection, seconds: float, most: int, oldest: float = float("inf")) -> None:
+        """Keep a connection for ``seconds``, and until it is as old as ``oldest`` in seconds.
+
+        It is closed where ``most`` are kept already.
+        """
+        server = connection.server
+        idle = self._idle.get(server)
+        if idle is None:
+            idle = self._idle[server] = []
         if len(idle) >= most or seconds <= 0:
-            stream.close()
+            connection.stream.close()
             return
-        self._sweeper.refine(seconds)
-        idle.append(_Idle(stream, endpoint, time.monotonic() + seconds))
+        if seconds < self._finest:
+            self._finest = seconds
+            self._sweeper.refine(seconds)
+        connection.until = min(time.monotonic() + seconds, connection.opened + oldest)
+        idle.append(connection)
 
     def sweep(self, now: float) -> None:
         """Close what is over its time; runs in the hub."""

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from deston.config.model import ListenerConfig
 from deston.errors import (
@@ -25,9 +26,11 @@ from deston.errors import (
     StreamError,
 )
 from deston.l7 import http1
-from deston.l7.body import ChunkedBody, Incoming, RequestBody
-from deston.l7.headers import connection_options
-from deston.l7.http1 import Field, Framing, RequestHead
+from deston.l7.body import NO_BODY, RequestBody
+from deston.l7.client_body import ClientBody
+from deston.l7.headers import connection_options, response_fields, wanted_upgrade
+from deston.l7.http1 import Fields, Framing, RequestHead, ResponseHead
+from deston.l7.incoming import Incoming
 from deston.l7.proxy import refusal
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.tunnel import carry
@@ -46,19 +49,30 @@ Carry = Callable[[ByteStream, bytes, Tunnel], None]
 MOST_EMPTY_LINES = 4
 # How long a connection may still begin a request while the worker stops, in seconds.
 WAIT_WHEN_STOPPING = 1.0
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _Terms(NamedTuple):
+    """What follows from the fields of a request in one version of HTTP, whoever sends it."""
+
+    framing: Framing
+    length: int
+    passed_on: Fields
+    upgrade: bytes
+    expects: bool
+    keeps: bool
 
 
 class ClientConnection:
     """One client's connection.
 
     ``peer`` is the client's address, empty for a unix socket. ``is_stopping`` says that no further request is to
-    follow. ``account`` is told of each exchange, if there is one.
+    follow. ``account`` is told of each exchange, if there is one. ``identity`` are the field lines that tell servers of
+    the client's certificate.
     """
 
     __slots__ = (
-        "_account", "_answered", "_forward", "_incoming", "_is_stopping", "_left", "_listener", "_peer", "_scheme",
-        "_sent", "_stream", "_tunnel", "_turn", "is_idle",
+        "_account", "_answered", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left", "_listener",
+        "_minor_version", "_peer", "_scheme", "_sent", "_stream", "_tunnel", "_turn", "is_idle",
     )  # fmt: skip
 
     def __init__(
@@ -71,8 +85,10 @@ class ClientConnection:
         is_stopping: Callable[[], bool],
         account: Account | None = None,
         tunnel: Carry = carry,
+        identity: bytes = b"",
     ) -> None:
         self._stream = stream
+        stream.write_timeout = listener.write_timeout
         self._incoming = Incoming(stream)
         self._listener = listener
         self._peer = peer
@@ -81,8 +97,11 @@ class ClientConnection:
         self._is_stopping = is_stopping
         self._account = account
         self._tunnel = tunnel
+        self._identity = identity
         self._left: float = listener.max_requests or math.inf
-        # What the exchange that is under way is answered with, and how much of its body was sent.
+        # Of the exchange that is under way: the body that comes, what it is answered with, how much of that was sent.
+        self._body: ClientBody | None = None
+        self._minor_version = 1
         self._answered: Response | None = None
         self._sent = 0
         self._turn = Turn()
@@ -131,178 +150,199 @@ class ClientConnection:
         try:
             head = self._read_head()
         except DestonError as error:
-            self._answer(refusal(error), b"", 1, False)
+            self._answer(refusal(error), NO_BODY, b"", 1, False)
             return False
+        self._minor_version = head.minor_version
         try:
-            body = self._body(head)
+            terms = _terms(head)
         except DestonError as error:
-            self._answer(refusal(error), head.method, head.minor_version, False)
+            self._answer(refusal(error), NO_BODY, head.method, head.minor_version, False)
             return False
-        request = self._request(head, body)
+        request = self._request(head, terms)
         if self._account is None:
-            return self._exchange(request, head)
+            return self._exchange(request, terms.keeps)
         started = time.monotonic()
+        self._answered, self._sent = None, 0
         try:
-            return self._exchange(request, head)
+            return self._exchange(request, terms.keeps)
         finally:
             if self._answered is not None:
                 self._account(request, self._answered, self._sent, time.monotonic() - started)
 
-    def _exchange(self, request: Request, head: RequestHead) -> bool:
-        self._answered, self._sent = None, 0
+    def _exchange(self, request: Request, keeps: bool) -> bool:
         response = self._forward(request)
         if response.tunnel is not None:
             self._answered = response
             return self._switch(response, response.tunnel)
-        keep = self._may_follow(head) and not response.last
-        return self._answer(response, head.method, head.minor_version, keep, request.body) and request.body.is_read
+        keep = keeps and not response.last and self._left > 0 and not self._is_stopping()
+        return self._answer(response, request.body, request.method, request.minor_version, keep)
 
     def _read_head(self) -> RequestHead:
         listener, incoming = self._listener, self._incoming
+        data = incoming.take(http1.END_OF_HEAD, listener.max_header_size)
+        if not data or data[:1] == b"\r":
+            data = self._wait_for_head(data)
+        return http1.parse_request_head(data, listener.max_request_line, listener.max_header_fields)
+
+    def _wait_for_head(self, taken: bytes) -> bytes:
+        """The head of which not all is there yet, or empty lines come first."""
+        listener, incoming = self._listener, self._incoming
+        incoming.put_back(taken)
         self._stream.expire_after(listener.header_timeout)
         try:
             incoming.skip_empty_lines(MOST_EMPTY_LINES)
-            data = incoming.read_until(http1.END_OF_HEAD, listener.max_header_size, HeadTooLarge, BadRequest)
+            return incoming.read_until(http1.END_OF_HEAD, listener.max_header_size, HeadTooLarge, BadRequest)
         except ReadTimeout:
             raise RequestTimeout("the client did not complete a request head in time") from None
         except StreamEnded as error:
             raise ClientGone("the client left within a request head") from error
-        return http1.parse_request_head(data, listener.max_request_line, listener.max_header_fields)
 
-    def _body(self, head: RequestHead) -> RequestBody:
-        framing, length = http1.request_framing(head)
-        if framing is Framing.NONE:
-            return RequestBody(None, 0)
-        waits = head.minor_version == 1 and _expects(head)
-        source = ClientBody(self._incoming, self._listener.body_timeout, framing, waits)
-        return RequestBody(source, length if framing is Framing.LENGTH else None)
-
-    def _request(self, head: RequestHead, body: RequestBody) -> Request:
+    def _request(self, head: RequestHead, terms: _Terms) -> Request:
+        body = NO_BODY
+        if terms.framing is not Framing.NONE:
+            self._body = ClientBody(self._incoming, self._listener.body_timeout, terms.framing, terms.expects)
+            body = RequestBody(self._body, terms.length if terms.framing is Framing.LENGTH else None)
         return Request(
-            self._listener, head.method, head.target, _passed_on(head), body, self._peer, self._scheme,
-            head.minor_version, _upgrade(head, body),
+            self._listener, head.method, head.target, terms.passed_on, body, self._peer, self._scheme,
+            head.minor_version, terms.upgrade, terms.expects, self._interim, head.minor_version > 0, self._stream,
+            self._identity,
         )  # fmt: skip
 
-    def _may_follow(self, head: RequestHead) -> bool:
-        options = connection_options(head.named)
-        asked = b"close" not in options if head.minor_version else b"keep-alive" in options
-        return asked and self._left > 0 and not self._is_stopping()
+    def _interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on; clients of HTTP/1.0 know none (RFC 9110 section 15.2)."""
+        if not self._minor_version:
+            return
+        if head.status == http1.CONTINUE and self._body is not None:
+            self._body.go_ahead()
+        fields = response_fields(head, False, False)
+        try:
+            self._stream.write(http1.response_head(head.status, head.reason, fields) + b"\r\n")
+        except StreamError as error:
+            raise ClientGone(f"an interim response cannot be sent: {error}") from error
 
     def _switch(self, response: Response, tunnel: Tunnel) -> bool:
         """Send the head of a response, and then bytes both ways; nothing follows."""
         try:
-            self._stream.expire_after(self._listener.write_timeout)
-            self._stream.write(http1.response_head(response.status, response.reason, response.fields, False, b""))
+            self._stream.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
+            self._stream.write_timeout = 0.0
             self._stream.expire_after(math.inf)
             self._tunnel(self._stream, self._incoming.rest(), tunnel)
         finally:
             response.close()
         return False
 
-    def _answer(
-        self, response: Response, method: bytes, minor_version: int, keep: bool, body: RequestBody | None = None
-    ) -> bool:
+    def _answer(self, response: Response, body: RequestBody, method: bytes, minor_version: int, keep: bool) -> bool:
         """Send a response; whether the connection may go on. Raises ``StreamError`` where it breaks off."""
+        whole = response.whole
+        if whole is not None:
+            keep = keep and body.is_read
+            self._answered, self._sent = response, len(whole)
+            start = _start(response, keep, minor_version, False)
+            self._stream.write(start if method == b"HEAD" else start + whole)
+            return keep
         try:
-            first = b"" if method == b"HEAD" else response.read()
-        except DestonError as error:
-            response.close()
-            response = refusal(error)
-            first = b"" if method == b"HEAD" else response.read()
-            keep = False
-        try:
-            return self._send(response, first, method, minor_version, keep and (body is None or body.is_read))
+            return self._send_pieces(response, body, method, minor_version, keep)
         except DestonError as error:
             raise StreamEnded(str(error)) from error
         finally:
             response.close()
 
-    def _send(self, response: Response, first: bytes, method: bytes, minor_version: int, keep: bool) -> bool:
-        write, limit = self._stream.write, self._listener.write_timeout
+    def _send_pieces(
+        self, response: Response, body: RequestBody, method: bytes, minor_version: int, keep: bool
+    ) -> bool:
+        """Send a response whose body is not there yet: its head at once, and the pieces as they come."""
+        stream = self._stream
         chunked = response.length is None and method != b"HEAD"
         if chunked and not minor_version:
             chunked = keep = False
-        self._answered, self._sent = response, len(first)
-        option = _option(keep, minor_version)
-        head = http1.response_head(response.status, response.reason, response.fields, chunked, option)
-        self._stream.expire_after(limit)
-        if response.length is not None and len(first) == response.length or method == b"HEAD":
-            write(head + first)
+        self._answered, self._sent = response, 0
+        # A body that still comes is not waited for: the client may send it, or has stopped.
+        keep = keep and body.is_read
+        unsent = _start(response, keep, minor_version, chunked)
+        if method == b"HEAD":
+            stream.write(unsent)
             return keep
-        piece = first
-        write(head + (http1.chunk(piece) if chunked and piece else piece))
-        while piece:
+        if not response.is_at_hand():
+            stream.write(unsent)
+            unsent = b""
+        try:
             piece = response.read()
+        except DestonError as error:
+            if not unsent:
+                raise
+            return self._answer(refusal(error), body, method, minor_version, False)
+        while piece:
             self._turn.give_way()
-            self._stream.expire_after(limit)
             self._sent += len(piece)
-            if piece:
-                write(http1.chunk(piece) if chunked else piece)
+            if chunked:
+                piece = http1.chunk(piece)
+            stream.write(unsent + piece if unsent else piece)
+            unsent = b""
+            piece = response.read()
         if chunked:
-            write(http1.LAST_CHUNK)
+            unsent += http1.last_chunk(response.trailers())
+        if unsent:
+            stream.write(unsent)
         return keep
 
 
-def _upgrade(head: RequestHead, body: RequestBody) -> bytes:
-    """The protocol that a client would like to go on with; with a body, or in HTTP/1.0, there is none.
+def _start(response: Response, keep: bool, minor_version: int, chunked: bool) -> bytes:
+    """The head of a response as it is sent."""
+    fields = response.fields
+    if isinstance(fields, Fields):  # It was made from one head, and has its status and reason.
+        start: bytes | None = fields.kept.get(_start)
+        if start is None:
+            start = fields.kept[_start] = http1.response_head(response.status, response.reason, fields)
+    else:
+        start = http1.response_head(response.status, response.reason, fields)
+    return start + _ENDS[chunked, keep, minor_version]
 
-    HTTP/2 is not asked for: requests to a server that took it up would go past routes and rules.
-    """
-    wanted = head.named.get(b"upgrade")
-    if wanted is None or not body.is_empty or not head.minor_version:
-        return b""
-    value = b", ".join(wanted)
-    if b"upgrade" not in connection_options(head.named) or b"h2c" in value.lower():
-        return b""
-    return value
+
+# What a head ends with, by whether the body is in chunks, the connection is kept, and the minor version of the client:
+# nothing is said of the connection where the version's own rule holds.
+_CODING = {False: b"", True: b"Transfer-Encoding: chunked\r\n"}
+_OPTION = {
+    (False, 0): b"Connection: close\r\n", (False, 1): b"Connection: close\r\n",
+    (True, 0): b"Connection: keep-alive\r\n", (True, 1): b"",
+}  # fmt: skip
+_ENDS = {
+    (chunked, keep, minor): coding + option + b"\r\n"
+    for chunked, coding in _CODING.items()
+    for (keep, minor), option in _OPTION.items()
+}
+
+
+def _terms(head: RequestHead) -> _Terms:
+    """What follows from a head but for its first line; raises ``BadRequest`` where its framing is in doubt."""
+    kept = head.fields.kept
+    terms: _Terms | None = kept.get((_terms, head.minor_version))
+    if terms is None:
+        terms = kept[_terms, head.minor_version] = _read_terms(head)
+    return terms
+
+
+def _read_terms(head: RequestHead) -> _Terms:
+    framing, length = http1.request_framing(head)
+    options = connection_options(head.named)
+    keeps = b"close" not in options if head.minor_version else b"keep-alive" in options
+    expects = head.minor_version == 1 and framing is not Framing.NONE and _expects(head)
+    # With a body, or in HTTP/1.0, no other protocol follows.
+    upgrade = wanted_upgrade(head.named) if framing is Framing.NONE and head.minor_version else b""
+    return _Terms(framing, length, _passed_on(head), upgrade, expects, keeps)
 
 
 def _expects(head: RequestHead) -> bool:
     return any(value.lower() == b"100-continue" for value in head.named.get(b"expect", ()))
 
 
-def _passed_on(head: RequestHead) -> list[Field]:
-    """The fields of a request that the proxy sees: the expectation is answered here, and names with underscores go.
+def _passed_on(head: RequestHead) -> Fields:
+    """The fields of a request that the proxy sees: the expectation is told apart, and names with underscores go.
 
     A server that speaks CGI cannot tell them from those with dashes (defaults.md, "Underscore headers").
     """
-    fields = head.fields
+    fields: list[http1.Field] = head.fields
     if b"expect" in head.named and _expects(head):
         fields = [field for field in fields if field[0].lower() != b"expect"]
     if any(b"_" in name for name in head.named):
         fields = [field for field in fields if b"_" not in field[0]]
-    return fields
-
-
-def _option(keep: bool, minor_version: int) -> bytes:
-    """What ``Connection`` has to say: nothing where the version's own rule holds."""
-    if not keep:
-        return b"close"
-    return b"" if minor_version else b"keep-alive"
-
-
-class ClientBody:
-    """A request's body as it comes, with errors in our terms."""
-
-    __slots__ = ("_chunks", "_incoming", "_seconds", "_waits")
-
-    def __init__(self, incoming: Incoming, seconds: float, framing: Framing, waits: bool) -> None:
-        self._incoming = incoming
-        self._seconds = seconds
-        self._chunks = ChunkedBody(incoming, BadRequest) if framing is Framing.CHUNKED else None
-        self._waits = waits
-
-    def read(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes; empty at the end."""
-        stream = self._incoming.stream
-        stream.expire_after(self._seconds)
-        try:
-            if self._waits:
-                self._waits = False
-                if self._incoming.is_empty:
-                    stream.write(_CONTINUE)
-            return self._incoming.read(limit) if self._chunks is None else self._chunks.read()
-        except ReadTimeout:
-            raise RequestTimeout("the client's body did not come in time") from None
-        except StreamError as error:
-            raise ClientGone(f"the client's body cannot be read: {error}") from error
+    return head.fields if fields is head.fields else Fields(fields)

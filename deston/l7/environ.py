@@ -15,23 +15,23 @@ from typing import Any
 from urllib.parse import quote
 
 from deston.config.model import ListenerConfig
-from deston.errors import BadRequest, ClientGone, LengthRequired
-from deston.l7.body import RequestBody
-from deston.l7.http1 import Field
+from deston.errors import BadRequest, ClientGone, LengthRequired, ReadTimeout
+from deston.l7.body import NO_BODY, RequestBody
+from deston.l7.client_body import PATIENCE
+from deston.l7.gunicorn_client import RAW_FIELDS, GunicornClient
+from deston.l7.http1 import Field, Fields
 from deston.l7.request import Request
-
-# Where the hook in ``gunicorn_conf`` leaves the fields as they came; the body object is all that hook and
-# application share.
-RAW_FIELDS = "deston_fields"
+from deston.net.stream import ByteStream
 
 # gunicorn; uWSGI, mod_wsgi and waitress.
 _RAW_TARGET_KEYS = ("RAW_URI", "REQUEST_URI")
 # What ``quote`` has to leave alone in a path that was decoded (RFC 3986 section 3.3), next to letters and digits.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~-._"
-# The WSGI server answers 100-continue itself, before the application runs.
-_ANSWERED_ALREADY = "EXPECT"
+# Answered by the WSGI server before the application runs, or told apart.
+_EXPECT = "EXPECT"
 # Made by some servers of a field with underscores, beside the CONTENT_LENGTH that they went by.
 _NOT_FIELDS = frozenset({"HTTP_EXPECT", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"})
+_COOKIE = b"Cookie"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 Environ = dict[str, Any]
@@ -66,17 +66,29 @@ class Listeners:
         return self._by_address.get((host, port)) or self._by_port.get(port) or self._first
 
 
-def read_request(environ: Environ, listeners: Listeners) -> Request:
-    """The request of an environ; raises ``BadRequest`` or ``LengthRequired`` for what cannot be passed on."""
+def read_request(environ: Environ, listeners: Listeners, client: GunicornClient | None = None) -> Request:
+    """The request of an environ; raises ``BadRequest`` or ``LengthRequired`` for what cannot be passed on.
+
+    ``client`` is what the server offers beyond WSGI.
+    """
+    client = client or GunicornClient(environ)
+    fields = Fields(_joined(_read_fields(environ)) if client.is_http2 else _read_fields(environ))
+    body = _read_body(environ, client)
     return Request(
         listener=listeners.find(environ),
         method=_latin(environ["REQUEST_METHOD"]),
         target=_read_target(environ),
-        fields=_read_fields(environ),
-        body=_read_body(environ),
+        fields=fields,
+        body=body,
         peer=environ.get("REMOTE_ADDR", ""),
-        scheme=environ["wsgi.url_scheme"],
-        minor_version=0 if environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/0.9") else 1,
+        scheme="https" if client.is_secured else environ["wsgi.url_scheme"],
+        minor_version=client.minor_version,
+        upgrade=client.upgrade(fields.named) if body.is_empty else b"",
+        expects=client.expects and not body.is_empty,
+        interim=client.interim,
+        takes_trailers=client.takes_trailers,
+        stream=client.stream,
+        identity=client.identity,
     )
 
 
@@ -92,7 +104,7 @@ def _read_target(environ: Environ) -> bytes:
 def _read_fields(environ: Environ) -> list[Field]:
     raw = getattr(environ["wsgi.input"], RAW_FIELDS, None)
     if raw is not None:
-        return [(_field_name(name), value.encode("latin-1")) for name, value in raw if name != _ANSWERED_ALREADY]
+        return [(_field_name(name), value.encode("latin-1")) for name, value in raw if name != _EXPECT]
     fields = [
         (_field_name(key[5:]), _latin(value))
         for key, value in environ.items()
@@ -104,6 +116,14 @@ def _read_fields(environ: Environ) -> list[Field]:
     return fields
 
 
+def _joined(fields: list[Field]) -> list[Field]:
+    """The fields of HTTP/2 as those of HTTP/1.1, where Cookie is one line (RFC 9113 section 8.2.3)."""
+    cookies = [value for name, value in fields if name == _COOKIE]
+    if len(cookies) < 2:
+        return fields
+    return [*(field for field in fields if field[0] != _COOKIE), (_COOKIE, b"; ".join(cookies))]
+
+
 @lru_cache(maxsize=1024)
 def _field_name(name: str) -> bytes:
     """A name in the usual case: WSGI servers hand over capitals."""
@@ -112,41 +132,62 @@ def _field_name(name: str) -> bytes:
     return _latin("-".join(part.capitalize() for part in name.replace("_", "-").split("-")))
 
 
-def _read_body(environ: Environ) -> RequestBody:
+def _read_body(environ: Environ, client: GunicornClient) -> RequestBody:
+    source = _Input(environ["wsgi.input"], client)
     coding = environ.get("HTTP_TRANSFER_ENCODING")
     if coding:
-        return _read_coded_body(environ, coding)
+        _require_chunked(environ, coding)
+        return RequestBody(source, None)
     text = environ.get("CONTENT_LENGTH")
+    if not text and client.has_body_in_frames:
+        return RequestBody(source, None)
     if not text or text == "0":
-        return RequestBody(None, 0)
+        return NO_BODY
     if not (text.isascii() and text.isdigit()):
         raise BadRequest("Content-Length is malformed")
-    return RequestBody(_Input(environ["wsgi.input"]), int(text))
+    return RequestBody(source, int(text))
 
 
-def _read_coded_body(environ: Environ, coding: str) -> RequestBody:
+def _require_chunked(environ: Environ, coding: str) -> None:
     # gunicorn lets gzip and the like pass and leaves them to the application, which would send them on as plain.
     if coding.strip(" \t").lower() != "chunked":
         raise BadRequest("a transfer coding other than one final chunked")
     if not environ.get("wsgi.input_terminated"):
         raise LengthRequired("this WSGI server does not say where a body in chunks ends")
-    return RequestBody(_Input(environ["wsgi.input"]), None)
 
 
 class _Input:
-    """``wsgi.input`` with its errors in our terms."""
+    """``wsgi.input`` with its errors in our terms; nobody can say whether something of it has come."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_client", "_read")
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, client: GunicornClient) -> None:
         self._read = source.read
+        self._client = client
+
+    @property
+    def trailers(self) -> Sequence[Field]:
+        return self._client.trailers
 
     def read(self, limit: int) -> bytes:
+        if self._client.expects:
+            self._client.tell_to_send()
         try:
             data: bytes = self._read(limit)
         except Exception as error:  # PEP 3333 names no kind: each server has its own for a client that breaks off.
             raise ClientGone(f"the client's body cannot be read: {error}") from error
         return data
+
+    def is_at_hand(self) -> bool:
+        return not self._client.expects
+
+    def wait_with(self, other: ByteStream) -> None:
+        """Give a server that was asked a second to want the body or refuse it; the client may send it unasked."""
+        other.expire_after(PATIENCE)
+        try:
+            other.wait_readable()
+        except ReadTimeout:
+            self._client.tell_to_send()
 
 
 def _latin(text: str) -> bytes:

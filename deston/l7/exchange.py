@@ -1,7 +1,7 @@
-"""One request with its response: connections, tries, and what becomes of them.
+"""One request with its response: leases, connections and tries.
 
-What lives here: lease, connection (cached or dialed), send, receive, retry by exclusion.
-What must not: routes, header rules, WSGI.
+What lives here: lease, connection (cached or dialed), retry by exclusion, and what becomes of the connection.
+What must not: routes, header rules, WSGI, the order of bytes on one connection (``attempt``).
 Invariant: however an exchange ends, its lease is released once, and its connection is closed, or idle in the
 cache with nothing left to read on it.
 """
@@ -12,13 +12,12 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from deston.address import Address
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.server import Server
 from deston.errors import (
     BadResponse,
+    ClientGone,
     ConnectError,
     DestonError,
     NoServerAvailable,
@@ -28,13 +27,14 @@ from deston.errors import (
     StreamReset,
 )
 from deston.l7 import http1
-from deston.l7.body import Incoming, RequestBody, ResponseBody, response_body
-from deston.l7.cache import ConnectionCache
-from deston.l7.headers import connection_options, without_hop_by_hop
-from deston.l7.http1 import Framing
-from deston.l7.request import Response, Tunnel
+from deston.l7.attempt import SWITCHING, Outgoing, read_head, send
+from deston.l7.body import response_body
+from deston.l7.cache import ConnectionCache, ServerConnection
+from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
+from deston.l7.http1 import Framing, ResponseHead
+from deston.l7.reading import Reading, give_back
+from deston.l7.request import Response
 from deston.l7.retry import RetryBudget, is_replayable, may_retry
-from deston.net.hub import Turn
 from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
@@ -43,37 +43,26 @@ log = logging.getLogger("deston.l7")
 Connect = Callable[[Pool, Server], ByteStream]
 
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
-SWITCHING = 101
 _NO_OPTIONS: frozenset[bytes] = frozenset()
+_SERVER_ERROR = 500
 # A server counts from when it sent, we from when we received.
 KEEP_ALIVE_MARGIN = 1.0
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked.
-
-    ``may_switch`` is whether it asks for another protocol.
-    """
-
-    method: bytes
-    head: Callable[[Server], bytes]
-    body: RequestBody
-    may_switch: bool = False
 
 
 class Exchange:
     """Carries one request to a server of a pool, and its response back."""
 
+    __slots__ = ("_budget", "_cache", "_config", "_connect", "_outgoing", "_pool")
+
     def __init__(
         self, pool: Pool, outgoing: Outgoing, connect: Connect, cache: ConnectionCache, budget: RetryBudget
     ) -> None:
         self._pool = pool
+        self._config = pool.config
         self._outgoing = outgoing
         self._connect = connect
         self._cache = cache
         self._budget = budget
-        self._endpoint: Address | None = None
 
     def run(self, key: str) -> Response:
         """The response of a server; a try that failed goes to another server where that is allowed.
@@ -81,7 +70,7 @@ class Exchange:
         ``key`` is what hashing policies hash. Raises ``NoServerAvailable`` or what the last try failed with.
         """
         body = self._outgoing.body
-        if not body.is_empty:
+        if not body.is_empty and (not self._outgoing.expects or body.is_at_hand()):
             # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
             body.read()
             body.rewind()
@@ -90,31 +79,53 @@ class Exchange:
         lease = self._pool.lease(key)
         while True:
             try:
-                return self._try(lease)
+                response = self._try(lease)
+                if response.status not in self._config.retry_on.statuses:
+                    return response
+                following = self._lease_after_status(key, tried, lease, response)
+                if following is None:
+                    return response
             except DestonError as error:
                 lease.release()
                 tried.append(lease.server)
                 following = self._next_lease(key, tried, error)
                 if following is None:
                     raise
-                lease = following
             except BaseException:
                 lease.release()
                 raise
+            lease = following
 
     def _next_lease(self, key: str, tried: list[Server], error: DestonError) -> Lease | None:
         """A lease on another server after a try that failed with ``error``; None where no try may follow."""
-        name = f"{self._pool.name}/{tried[-1].name}"
-        retries = self._pool.config.retries
-        if not may_retry(error, self._replayable, len(tried), retries, self._budget, time.monotonic()):
-            log.info("%s: %s", name, error)
+        config = self._config
+        causes = config.retry_on.causes
+        if not may_retry(error, self._replayable, len(tried), config.retries, self._budget, time.monotonic(), causes):
+            # What a client did wrong is no news of the server.
+            level = logging.INFO if error.http_status >= _SERVER_ERROR else logging.DEBUG
+            log.log(level, "%s/%s: %s", self._pool.name, tried[-1].name, error)
             return None
+        return self._lease_on_another(key, tried, str(error))
+
+    def _lease_after_status(self, key: str, tried: list[Server], lease: Lease, response: Response) -> Lease | None:
+        """A lease on another server after a response that is not wanted, which is closed; None where it has to do."""
+        fits = self._replayable and len(tried) < self._config.retries and response.tunnel is None
+        if not fits or not self._budget.take(time.monotonic()):
+            return None
+        tried.append(lease.server)
+        following = self._lease_on_another(key, tried, f"it answered {response.status}")
+        if following is not None:
+            response.close()
+        return following
+
+    def _lease_on_another(self, key: str, tried: list[Server], why: str) -> Lease | None:
+        name = f"{self._pool.name}/{tried[-1].name}"
         try:
             lease = self._pool.lease(key, tried)
         except NoServerAvailable:
-            log.info("%s: %s, and there is no other server", name, error)
+            log.info("%s: %s, and there is no other server", name, why)
             return None
-        log.info("%s: %s, trying another server", name, error)
+        log.info("%s: %s, trying another server", name, why)
         self._outgoing.body.rewind()
         return lease
 
@@ -123,7 +134,6 @@ class Exchange:
         return is_replayable(self._outgoing.method, self._outgoing.body.replayable)
 
     def _try(self, lease: Lease) -> Response:
-        self._endpoint = lease.server.endpoint  # The monitor may move the server before the exchange is over.
         try:
             return self._try_cached(lease) or self._exchange(self._connect_to(lease), lease)
         except ConnectError:
@@ -137,11 +147,12 @@ class Exchange:
 
         That is no fault of the server and costs no try (defaults.md, "Stale pooled connection").
         """
-        stream = self._cache.take(lease.server)
-        if stream is None:
+        replayable = self._replayable
+        connection = self._cache.take(lease.server, replayable)
+        if connection is None:
             return None
         try:
-            return self._exchange(stream, lease)
+            return self._exchange(connection, lease)
         except (StreamReset, StreamEnded):
             if not self._replayable:
                 raise
@@ -149,190 +160,100 @@ class Exchange:
             self._outgoing.body.rewind()
             return None
 
-    def _connect_to(self, lease: Lease) -> ByteStream:
+    def _connect_to(self, lease: Lease) -> ServerConnection:
+        server = lease.server
+        endpoint = server.endpoint
         try:
-            stream = self._connect(self._pool, lease.server)
+            stream = self._connect(self._pool, server)
         except OutOfDescriptors:
             raise
         except ConnectError:
             lease.failed()
             raise
         lease.reached()
-        return stream
+        return ServerConnection(server, endpoint, stream, time.monotonic())
 
-    def _exchange(self, stream: ByteStream, lease: Lease) -> Response:
-        incoming = Incoming(stream)
+    def _exchange(self, connection: ServerConnection, lease: Lease) -> Response:
+        stream, incoming, outgoing = connection.stream, connection.incoming, self._outgoing
+        timeout, client = self._config.server_timeout, outgoing.client
         try:
-            stream.expire_after(self._pool.config.server_timeout)
-            early = self._send(incoming, lease.server)
+            early = send(incoming, outgoing, lease.server, timeout)
             sent = time.monotonic()
-            head = early or _read_head(incoming, self._outgoing.may_switch)
-            framing, length = http1.response_framing(self._outgoing.method, head)
-        except StreamError:
-            stream.close()
-            raise
-        except BaseException:
+            if client is not None:
+                client.watch(_cancel(client, stream))
+            head = early or read_head(incoming, outgoing, timeout)
+            framing, length = http1.response_framing(outgoing.method, head)
+        except BaseException as error:
+            if client is not None:
+                client.watch(None)
             # Half a request must not look like a whole one.
-            stream.abort()
+            stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
-        options = connection_options(head.named)
-        body = response_body(framing, length, incoming)
-        reading = _Reading(self._pool, lease, self._endpoint, self._cache, incoming, body)
+        has_length = framing is Framing.LENGTH or framing is Framing.NONE
+        idle_seconds = 0.0
         if early is None:
             lease.server.observe_latency(time.monotonic() - sent)
-            reading.idle_seconds = 0.0 if framing is Framing.CLOSE else self._idle_seconds(head, options)
+            idle_seconds = self._idle_seconds(head, framing)
+            if has_length and head.status != SWITCHING:
+                whole = incoming.take_whole(length) if length else b""
+                if whole is not None:
+                    return self._at_once(connection, lease, head, whole, length, idle_seconds)
+        body = response_body(framing, length, incoming)
+        reading = Reading(self._config, lease, self._cache, connection, body, client, idle_seconds)
         if head.status == SWITCHING:
             return self._switched(head, reading)
-        known = None if framing in (Framing.CHUNKED, Framing.CLOSE) else length
-        fields = without_hop_by_hop(head.fields, options)
-        return Response(head.status, head.reason, fields, known, reading.read, reading.close)
+        known = length if has_length else None
+        return Response(
+            head.status, head.reason, self._fields(head), known, reading.read, reading.close,
+            trailers=reading.trailers, is_at_hand=reading.is_at_hand,
+        )  # fmt: skip
 
-    def _switched(self, head: http1.ResponseHead, reading: _Reading) -> Response:
+    def _at_once(
+        self, connection: ServerConnection, lease: Lease, head: ResponseHead, whole: bytes, length: int, idle: float
+    ) -> Response:
+        """A response that is there as a whole: nothing of it holds the connection or the lease."""
+        if self._outgoing.client is not None:
+            self._outgoing.client.watch(None)
+        lease.server.bytes_out += len(whole)
+        give_back(connection, self._cache, self._config, idle)
+        lease.release()
+        return Response(head.status, head.reason, self._fields(head), length, whole=whole)
+
+    def _fields(self, head: ResponseHead) -> http1.Fields:
+        return response_fields(head, self._outgoing.takes_trailers, self._outgoing.via)
+
+    def _switched(self, head: ResponseHead, reading: Reading) -> Response:
         """The response after which the connection speaks another protocol."""
         fields = without_hop_by_hop(head.fields, _NO_OPTIONS)
         fields += [(b"Connection", b"upgrade"), *((b"Upgrade", one) for one in head.named.get(b"upgrade", ()))]
         return Response(head.status, head.reason, fields, 0, reading.read, reading.close, tunnel=reading.tunnel())
 
-    def _send(self, incoming: Incoming, server: Server) -> http1.ResponseHead | None:
-        """Send the request; the head of the response where that came before all was sent.
-
-        A server may answer before it has everything, and may close right then: what it said is still to be read.
-        """
-        stream, body = incoming.stream, self._outgoing.body
-        head = self._outgoing.head(server)
-        if body.is_empty:
-            stream.write(head)
-            return None
-        piece = body.read()
-        try:
-            stream.write(head + self._framed(piece))
-            turn = Turn()
-            while piece:
-                turn.give_way()
-                server.bytes_in += len(piece)
-                piece = body.read()
-                if not piece and body.length is not None:
-                    break
-                early = _read_early_head(incoming)
-                if early is not None:
-                    return early
-                # The client may have taken its time; the server's begins anew with each piece.
-                stream.expire_after(self._pool.config.server_timeout)
-                stream.write(self._framed(piece))
-        except StreamReset:
-            return _read_head(incoming, False)
-        stream.expire_after(self._pool.config.server_timeout)
-        return None
-
-    def _framed(self, piece: bytes) -> bytes:
-        """A piece of the body as it is sent; an empty one ends it."""
-        if self._outgoing.body.length is not None:
-            return piece
-        return http1.chunk(piece) if piece else http1.LAST_CHUNK
-
-    def _idle_seconds(self, head: http1.ResponseHead, options: frozenset[bytes]) -> float:
+    def _idle_seconds(self, head: ResponseHead, framing: Framing) -> float:
         """How long the connection may idle after the response, 0.0 where the server closes it."""
-        if not http1.keeps_alive(head, options):
+        if framing is Framing.CLOSE:
             return 0.0
-        most = self._pool.config.idle_timeout
-        for value in head.named.get(b"keep-alive", ()):
-            match = _KEEP_ALIVE_TIMEOUT.search(value)
-            if match:
-                most = min(most, float(match[1]) - KEEP_ALIVE_MARGIN)
-        return max(0.0, most)
+        kept = head.fields.kept
+        most = kept.get(_idle_time)
+        if most is None:
+            most = kept[_idle_time] = _idle_time(head)
+        return min(most, self._config.idle_timeout)
 
 
-def _read_head(incoming: Incoming, may_switch: bool) -> http1.ResponseHead:
-    """The head of the final response; interim ones are passed over, the deadline bounds how many."""
-    while True:
-        head = _read_one_head(incoming, may_switch)
-        if head.status >= 200 or head.status == SWITCHING:
-            return head
+def _idle_time(head: ResponseHead) -> float:
+    """How long a server keeps the connection after a response by its own word, in seconds."""
+    if not http1.keeps_alive(head, connection_options(head.named)):
+        return 0.0
+    said = [_KEEP_ALIVE_TIMEOUT.search(value) for value in head.named.get(b"keep-alive", ())]
+    return max(0.0, min([float(match[1]) - KEEP_ALIVE_MARGIN for match in said if match], default=float("inf")))
 
 
-def _read_early_head(incoming: Incoming) -> http1.ResponseHead | None:
-    """The head of a final response if the server has begun one already; interim ones are passed over."""
-    while not incoming.is_empty or incoming.stream.has_input():
-        head = _read_one_head(incoming)
-        if head.status >= 200:
-            return head
-    return None
+def _cancel(client: ByteStream, server: ByteStream) -> Callable[[], None]:
+    """What the hub calls when a client speaks while its response is due: if it has left, the exchange is over."""
 
-
-def _read_one_head(incoming: Incoming, may_switch: bool = False) -> http1.ResponseHead:
-    try:
-        data = incoming.read_until(http1.END_OF_HEAD, http1.LARGEST_RESPONSE_HEAD, BadResponse)
-    except (StreamReset, StreamEnded) as error:
-        if incoming.is_empty:
-            raise
-        raise BadResponse("the server broke off within the head of its response") from error
-    head = http1.parse_response_head(data)
-    if head.status == SWITCHING and not may_switch:
-        raise BadResponse("the server switches protocols, which nobody asked for")
-    return head
-
-
-class _Reading:
-    """A response's body on its way, and what becomes of its connection and lease at the end."""
-
-    __slots__ = ("_body", "_cache", "_endpoint", "_incoming", "_lease", "_open", "_pool", "idle_seconds")
-
-    def __init__(
-        self,
-        pool: Pool,
-        lease: Lease,
-        endpoint: Address | None,
-        cache: ConnectionCache,
-        incoming: Incoming,
-        body: ResponseBody,
-    ) -> None:
-        self._pool = pool
-        self._lease = lease
-        self._endpoint = endpoint
-        self._cache = cache
-        self._incoming = incoming
-        self._body = body
-        self._open = True
-        self.idle_seconds = 0.0
-
-    def read(self) -> bytes:
-        """The next piece of the body; empty at its end. Raises ``StreamError`` where the server breaks off."""
-        if not self._open:
-            return b""
-        self._incoming.stream.expire_after(self._pool.config.server_timeout)
-        try:
-            piece = self._body.read()
-        except BaseException as error:
-            if isinstance(error, (StreamError, BadResponse)):
-                self._lease.failed()
-            self.close()
-            raise
-        self._lease.server.bytes_out += len(piece)
-        if self._body.complete:
-            self.close()
-        return piece
-
-    def tunnel(self) -> Tunnel:
-        """The connection as one that speaks another protocol; it never goes back to the cache."""
-        self.idle_seconds = 0.0
-        incoming, config, server = self._incoming, self._pool.config, self._lease.server
-
-        def count(to_server: int, from_server: int) -> None:
-            server.bytes_in += to_server
-            server.bytes_out += from_server
-
-        return Tunnel(incoming.stream, incoming.rest(), config.tunnel_timeout, config.half_close_timeout, count)
-
-    def close(self) -> None:
-        """Give the connection back if it is fit for another exchange, else close it; and release the lease."""
-        if not self._open:
-            return
-        self._open = False
-        stream = self._incoming.stream
-        if self._body.complete and self._incoming.is_empty and self.idle_seconds:
-            stream.expire_after(float("inf"))
-            most = self._pool.config.max_idle_connections
-            self._cache.put(self._lease.server, self._endpoint, stream, self.idle_seconds, most)
+    def look() -> None:
+        if client.has_ended():
+            server.interrupt(ClientGone("the client left before its response was there"))
         else:
-            stream.close()
-        self._lease.release()
+            client.watch(None)  # It has sent its next request already.
+
+    return look

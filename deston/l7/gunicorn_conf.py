@@ -8,6 +8,7 @@ wrong with the machine), and a reload with one keeps what runs. The arbiter read
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -21,7 +22,6 @@ from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, Protocol
 from deston.errors import ConfigError, StartError
-from deston.l7.environ import RAW_FIELDS
 from deston.net.listen import require_bindable
 
 log = logging.getLogger("deston.l7")
@@ -84,13 +84,31 @@ control_socket_disable = True
 proc_name = "deston-l7"
 
 
-def on_starting(server: Any) -> None:
-    """Before the listeners are bound: say in one sentence what would keep them, or the workers, from starting."""
+def _require_files(config: Config) -> None:
+    """Raise ``StartError`` for the first certificate that cannot be used."""
+    from deston.l7.handshake import Handshakes
     from deston.l7.proxy import tls_contexts
 
+    tls_contexts(config)
+    Handshakes(config.listeners_of(Protocol.HTTP), speaks_http2=False)
+
+
+def _require_own_worker(server: Any) -> None:
+    """Raise ``StartError`` where a listener with TLS would be served by a worker that knows nothing of it."""
+    from deston.l7.handshake import is_secured
+    from deston.l7.worker import ProxyWorker
+
+    secured = [listener.name for listener in _listeners if is_secured(listener)]
+    if secured and not issubclass(server.cfg.worker_class, ProxyWorker):
+        raise StartError(f"the listener {secured[0]} has TLS, which Deston's own worker alone speaks: leave out -k")
+
+
+def on_starting(server: Any) -> None:
+    """Before the listeners are bound: say in one sentence what would keep them, or the workers, from starting."""
     try:
         require_bindable(listener.bind for listener in _listeners)
-        tls_contexts(_config)
+        _require_files(_config)
+        _require_own_worker(server)
     except StartError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_status)
@@ -102,11 +120,9 @@ def on_reload(server: Any) -> None:
     Listeners and the number of workers stay as they are until a restart.
     """
     global _config
-    from deston.l7.proxy import tls_contexts
-
     try:
         config = _read(_config.file)
-        tls_contexts(config)
+        _require_files(config)
     except (ConfigError, StartError) as error:
         log.error("the configuration cannot be used, the old one stays:\n%s", error)
         return
@@ -126,6 +142,9 @@ def post_worker_init(worker: Any) -> None:
     from deston.l7.wsgi import application
 
     application.start(_config)
+    # All this lives as long as the worker: nothing of it has to be looked at whenever garbage is looked for.
+    gc.collect()
+    gc.freeze()
     _heed_early_signals(worker)
 
 
@@ -148,5 +167,8 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Keep the fields as they came: the environ has no place for their order and repeats."""
-    setattr(request.body, RAW_FIELDS, request.headers)
+    """Keep of a request for our application what the environ has no place for."""
+    from deston.l7.gunicorn_client import keep_raw
+    from deston.l7.wsgi import is_ours
+
+    keep_raw(request, is_ours(worker.wsgi))

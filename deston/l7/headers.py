@@ -14,12 +14,12 @@ from functools import lru_cache
 
 from deston.address import client_key
 from deston.config.model import Forwarded, Network
-from deston.l7.http1 import Field, Named, by_name
+from deston.l7.http1 import Field, Fields, Named, ResponseHead, by_name, field_lines
 
-# RFC 9110 section 7.6.1, and what older clients send; Trailer goes because no trailers go through WSGI.
-HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
-)  # fmt: skip
+# RFC 9110 section 7.6.1, and what older clients send.
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
+# What announces trailers, where none can be passed on.
+TRAILER = frozenset({b"trailer"})
 X_FORWARDED_FOR = b"x-forwarded-for"
 # What a peer that is not trusted may not say, in any of the spellings that servers read.
 ABOUT_THE_CLIENT = frozenset(
@@ -32,8 +32,19 @@ ABOUT_THE_CLIENT = frozenset(
         b"x-forwarded-prefix",
         b"x-real-ip",
         b"forwarded",
+        b"client-cert",
+        b"client-cert-chain",
+        b"x-ssl-client-verify",
+        b"x-ssl-client-dn",
     }
 )
+# RFC 9110 section 6.5.1: fields that somebody on the way reads before the body may not come behind it.
+_UNFIT_FOR_TRAILERS = (
+    HOP_BY_HOP | TRAILER | ABOUT_THE_CLIENT
+    | {b"host", b"content-length", b"content-encoding", b"content-type", b"content-range", b"authorization"}
+    | {b"proxy-authorization", b"proxy-authenticate", b"www-authenticate", b"cookie", b"set-cookie", b"expect"}
+    | {b"cache-control", b"max-forwards", b"range", b"pragma", b"via"}
+)  # fmt: skip
 # What a request gets anew on its way: the host as the pool wants it, and the end of the body as we send it.
 _WRITTEN_ANEW = HOP_BY_HOP | {b"host", b"content-length"}
 _NOT_FROM_EVERYBODY = _WRITTEN_ANEW | ABOUT_THE_CLIENT
@@ -58,6 +69,50 @@ def _options_of(value: bytes) -> frozenset[bytes]:
 def without_hop_by_hop(fields: Sequence[Field], options: frozenset[bytes]) -> list[Field]:
     """The fields of a response that go on: without the hop-by-hop ones and the ``options`` of Connection."""
     return _without(fields, HOP_BY_HOP | (options - _NO_OPTION))
+
+
+def fit_trailers(trailers: Sequence[Field]) -> list[Field]:
+    """The trailers that may go on."""
+    return [field for field in trailers if field[0].lower() not in _UNFIT_FOR_TRAILERS] if trailers else []
+
+
+def response_fields(head: ResponseHead, takes_trailers: bool, via: bool) -> Fields:
+    """The fields of a response as a client gets them, but for the end of the body and what becomes of the connection.
+
+    ``takes_trailers`` is whether trailers reach the client, ``via`` whether the response says that it passed here.
+    """
+    key = (response_fields, takes_trailers, via)
+    found: Fields | None = head.fields.kept.get(key)
+    if found is None:
+        options = connection_options(head.named)
+        kept = without_hop_by_hop(head.fields, options if takes_trailers else options | TRAILER)
+        found = head.fields.kept[key] = Fields(kept + [via_field(head.minor_version)] if via else kept)
+    return found
+
+
+def via_field(minor_version: int) -> Field:
+    """What RFC 9110 section 7.6.3 lets an intermediary say of a message that came in this version."""
+    return b"Via", b"1.%d deston" % minor_version
+
+
+def takes_trailers(named: Named) -> bool:
+    """Whether a client says in ``TE`` that it takes trailers."""
+    values = named.get(b"te")
+    return values is not None and any(
+        coding.strip(b" \t").lower() == b"trailers" for coding in b",".join(values).split(b",")
+    )
+
+
+def wanted_upgrade(named: Named) -> bytes:
+    """The protocol that a client would like to go on with (RFC 9110 section 7.8), empty where there is none.
+
+    HTTP/2 is not asked for: requests to a server that took it up would go past routes and rules.
+    """
+    wanted = named.get(b"upgrade")
+    if wanted is None or b"upgrade" not in connection_options(named):
+        return b""
+    value = b", ".join(wanted)
+    return b"" if b"h2c" in value.lower() else value
 
 
 def _without(fields: Sequence[Field], names: frozenset[bytes]) -> list[Field]:
@@ -131,6 +186,17 @@ def upstream_fields(
     if Forwarded.RFC7239 in forms:
         kept = _appended(kept, said, b"Forwarded", _forwarded_element(peer, scheme, host))
     return kept
+
+
+@lru_cache(maxsize=1024)
+def peer_lines(peer: str) -> bytes:
+    """What tells a server of an untrusted peer, and of nothing else, in the form ``X-Forwarded-For``."""
+    return field_lines([(b"X-Forwarded-For", client_key(peer).encode())]) if peer else b""
+
+
+def forwarded_line(peer: str, scheme: str, host: bytes) -> bytes:
+    """The line that tells a server of an untrusted peer in the form of RFC 7239."""
+    return field_lines([(b"Forwarded", _forwarded_element(peer, scheme, host))])
 
 
 def _with_x_forwarded(fields: list[Field], said: Named, peer: str, scheme: str, host: bytes) -> list[Field]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from deston.errors import (
     BadRequest,
@@ -32,6 +33,10 @@ MOST_RESPONSE_FIELDS = 200
 LARGEST_CHUNK_LINE = 4096
 LARGEST_TRAILERS = 16 * 1024
 
+# Heads whose reading is remembered, of requests and of responses, and the largest of them: some megabytes at most.
+MOST_KEPT = 512
+LARGEST_KEPT = 2048
+
 END_OF_HEAD = b"\r\n\r\n"
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9110 section 5.5: visible characters, space, tab and obs-text. The blanks around a value are taken off later:
@@ -47,6 +52,7 @@ _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*
 _EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*[ \t]*\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+CONTINUE = 100
 _NO_BODY = frozenset({204, 304})
 
 
@@ -59,26 +65,47 @@ class Framing(enum.Enum):
     CLOSE = "close"
 
 
+class Fields(list[Field]):
+    """The fields of a head in their order, known by name, too.
+
+    Heads that have the same fields share one of these, so that it is never changed. ``kept`` is what was derived from
+    it, by a key of whoever did: what repeats on every connection is read and decided once.
+    """
+
+    __slots__ = ("kept", "named")
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        super().__init__(fields)
+        self.named = by_name(self)
+        self.kept: dict[Hashable, Any] = {}
+
+
 @dataclass(slots=True)
 class ResponseHead:
-    """The status line and fields of a response; ``named`` are the same fields by name."""
+    """The status line and fields of a response."""
 
     minor_version: int
     status: int
     reason: bytes
-    fields: list[Field]
-    named: Named
+    fields: Fields
+
+    @property
+    def named(self) -> Named:
+        return self.fields.named
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """The request line and fields of a request; ``named`` are the same fields by name."""
+    """The request line and fields of a request."""
 
     minor_version: int
     method: bytes
     target: bytes
-    fields: list[Field]
-    named: Named
+    fields: Fields
+
+    @property
+    def named(self) -> Named:
+        return self.fields.named
 
 
 def by_name(fields: Iterable[Field]) -> Named:
@@ -106,13 +133,40 @@ def parse_fields(block: bytes, most: int, error: type[ProtocolError]) -> list[Fi
     return fields
 
 
+_Read = TypeVar("_Read")
+
+
+class _Memory(Generic[_Read]):
+    """What was read from some bytes, by these bytes; when it is full, all is forgotten."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Read] = {}
+        self.get = self._known.get
+
+    def keep(self, data: bytes, read: _Read) -> _Read:
+        if len(data) <= LARGEST_KEPT:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            self._known[data] = read
+        return read
+
+
+# One client or server says nearly the same each time: only targets, dates and lengths change.
+_request_fields: _Memory[Fields] = _Memory()
+_response_heads: _Memory[ResponseHead] = _Memory()
+
+
 def parse_response_head(head: bytes) -> ResponseHead:
     """Read a response head, up to and including its empty line; raises ``BadResponse``."""
+    return _response_heads.get(head) or _response_heads.keep(head, _read_response_head(head))
+
+
+def _read_response_head(head: bytes) -> ResponseHead:
     line = _STATUS_LINE.match(head)
     if line is None:
         raise BadResponse("the status line is malformed")
     fields = parse_fields(head[line.end() : -2], MOST_RESPONSE_FIELDS, BadResponse)
-    return ResponseHead(int(line[1]), int(line[2]), line[3] or b"", fields, by_name(fields))
+    return ResponseHead(int(line[1]), int(line[2]), line[3] or b"", Fields(fields))
 
 
 def parse_request_head(head: bytes, longest_line: int, most_fields: int) -> RequestHead:
@@ -128,10 +182,12 @@ def parse_request_head(head: bytes, longest_line: int, most_fields: int) -> Requ
             raise VersionNotSupported("another version of HTTP")
         raise BadRequest("the request line is malformed")
     block = head[line.end() : -2]
-    if block.count(b"\n") > most_fields:
-        raise HeadTooLarge(f"more than {most_fields} header fields")
-    fields = parse_fields(block, most_fields, BadRequest)
-    return RequestHead(line[3][0] - 48, line[1], line[2], fields, by_name(fields))
+    fields = _request_fields.get(block)
+    if fields is None or len(fields) > most_fields:
+        if block.count(b"\n") > most_fields:
+            raise HeadTooLarge(f"more than {most_fields} header fields")
+        fields = _request_fields.keep(block, Fields(parse_fields(block, most_fields, BadRequest)))
+    return RequestHead(1 if line[3] == b"1" else 0, line[1], line[2], fields)
 
 
 def request_framing(head: RequestHead) -> tuple[Framing, int]:
@@ -165,6 +221,14 @@ def response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
 
     Raises ``BadResponse`` where two readings are possible.
     """
+    key = (response_framing, method == b"HEAD")
+    found: tuple[Framing, int] | None = head.fields.kept.get(key)
+    if found is None:
+        found = head.fields.kept[key] = _read_response_framing(method, head)
+    return found
+
+
+def _read_response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
     codings = head.named.get(b"transfer-encoding")
     length = content_length(head.named, BadResponse)
     if codings:
@@ -210,15 +274,9 @@ def request_head(method: bytes, target: bytes, host: bytes, lines: bytes) -> byt
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, target, host, lines)
 
 
-def response_head(status: int, reason: bytes, fields: Iterable[Field], chunked: bool, option: bytes) -> bytes:
-    """The bytes of a response head; ``option`` is what ``Connection`` says, if anything."""
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason), *(b"%b: %b\r\n" % field for field in fields)]
-    if chunked:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
-    if option:
-        lines.append(b"Connection: %b\r\n" % option)
-    lines.append(b"\r\n")
-    return b"".join(lines)
+def response_head(status: int, reason: bytes, fields: Iterable[Field]) -> bytes:
+    """The bytes of a response head, but for the empty line at its end: who sends it may have more to say."""
+    return b"".join([b"HTTP/1.1 %d %b\r\n" % (status, reason), *[b"%b: %b\r\n" % field for field in fields]])
 
 
 def chunk(data: bytes) -> bytes:
@@ -226,7 +284,9 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-LAST_CHUNK = b"0\r\n\r\n"
+def last_chunk(trailers: Iterable[Field] = ()) -> bytes:
+    """What ends a body in chunks (RFC 9112 section 7.1)."""
+    return b"".join([b"0\r\n", *[b"%b: %b\r\n" % field for field in trailers], b"\r\n"])
 
 
 def parse_chunk_size(line: bytes, error: type[ProtocolError]) -> int:

@@ -16,7 +16,7 @@ from deston.address import client_key
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import Config
+from deston.config.model import Config, Forwarded
 from deston.errors import (
     BadRequest,
     ClientGone,
@@ -27,10 +27,11 @@ from deston.errors import (
     RequestTooLarge,
 )
 from deston.l7 import headers, http1
+from deston.l7.attempt import Outgoing
 from deston.l7.body import RequestBody
 from deston.l7.cache import connection_cache
-from deston.l7.exchange import Connect, Exchange, Outgoing
-from deston.l7.http1 import Field, Named
+from deston.l7.exchange import Connect, Exchange
+from deston.l7.http1 import Fields
 from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget
 from deston.l7.routing import Router, host_without_port, strip_prefix
@@ -69,26 +70,32 @@ class Proxy:
             return refusal(error)
 
     def _forward(self, request: Request) -> Response:
-        named = http1.by_name(request.fields)
-        target, host = read_target(request, named)
+        fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
+        target, host = read_target(request, fields.named)
         pool, target = self._route(request, host, target)
-        _limit_body(request.body, request.listener.max_body_size)
-        networks = request.listener.trusted_proxies
+        listener = request.listener
+        if not request.body.is_empty:
+            _limit_body(request.body, listener.max_body_size)
+        networks = listener.trusted_proxies
         trusted = headers.is_trusted(request.peer, networks)
-        client = headers.client_address(request.peer, named, networks) if trusted else request.peer
-        lines = http1.field_lines(_upstream_fields(request, named, host, trusted))
+        client = headers.client_address(request.peer, fields.named, networks) if trusted else request.peer
+        lines = _upstream_lines(request, fields, host, trusted)
 
         def head(server: Server) -> bytes:
             return http1.request_head(request.method, target, _host_for(pool, server, host), lines)
 
-        outgoing = Outgoing(request.method, head, request.body, bool(request.upgrade))
+        outgoing = Outgoing(
+            request.method, head, request.body, bool(request.upgrade), request.expects, request.interim,
+            request.takes_trailers, request.stream, listener.via,
+        )  # fmt: skip
         exchange = Exchange(pool, outgoing, self._connect, connection_cache(), self._budgets[pool.name])
         return exchange.run(client_key(client))
 
     def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
-        route = self.router.match(host_without_port(host), target.decode("latin-1"))
-        if route is not None:
-            return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)
+        if self.router:
+            route = self.router.match(host_without_port(host), target.decode("latin-1"))
+            if route is not None:
+                return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)
         if not request.listener.pool:
             raise NoRoute("no route matches")
         return self.registry.pool(request.listener.pool), target
@@ -113,24 +120,75 @@ def _limit_body(body: RequestBody, most: int) -> None:
         raise RequestTooLarge(f"the body is over {most} bytes")
 
 
-def _upstream_fields(request: Request, named: Named, host: bytes, trusted: bool) -> list[Field]:
-    """The fields of the request as the server gets them, but for Host."""
-    fields = headers.upstream_fields(
-        request.fields,
-        headers.connection_options(named),
-        request.peer,
-        request.scheme,
-        host,
-        trusted,
-        request.listener.forwarded,
-    )
+def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool) -> bytes:
+    """The lines of the request as the server gets them, but for Host.
+
+    What follows from the fields alone is the same for each request with the same ones.
+    """
+    listener = request.listener
+    forms = listener.forwarded
+    if trusted:
+        told = _kept_lines(request, fields, request.peer, host, True, forms)
+        return told + request.identity + _end_of_body(request, fields)
+    key = (
+        request.scheme, forms, listener.via, request.minor_version, request.takes_trailers, request.upgrade,
+        request.expects, request.body.length is None,
+    )  # fmt: skip
+    kept: bytes | None = fields.kept.get(key)
+    if kept is None:
+        kept = _kept_lines(request, fields, "", host, False, forms - _RFC7239)
+        if b"host" in fields.named:  # Else the host is in the target.
+            fields.kept[key] = kept
+    lines = kept
+    if forms is not _X_FORWARDED and forms != _X_FORWARDED:
+        lines += _told_otherwise(request, host, forms)
+    else:
+        lines += headers.peer_lines(request.peer)
+    if request.identity:
+        lines += request.identity
+    return lines + _end_of_body(request, fields)
+
+
+_RFC7239 = frozenset({Forwarded.RFC7239})
+_X_FORWARDED = frozenset({Forwarded.X_FORWARDED})
+
+
+def _told_otherwise(request: Request, host: bytes, forms: frozenset[Forwarded]) -> bytes:
+    """What tells the server of the peer where that is not by ``X-Forwarded-For`` alone."""
+    lines = headers.peer_lines(request.peer) if Forwarded.X_FORWARDED in forms else b""
+    if Forwarded.RFC7239 in forms:
+        lines += headers.forwarded_line(request.peer, request.scheme, host)
+    return lines
+
+
+def _kept_lines(
+    request: Request, fields: Fields, peer: str, host: bytes, trusted: bool, forms: frozenset[Forwarded]
+) -> bytes:
+    options = headers.connection_options(fields.named)
+    if request.body.length is not None:
+        options |= headers.TRAILER
+    kept = headers.upstream_fields(fields, options, peer, request.scheme, host, trusted, forms)
+    if request.listener.via:
+        kept.append(headers.via_field(request.minor_version))
+    said = []
     if request.upgrade:
-        fields += [(b"Connection", b"upgrade"), (b"Upgrade", request.upgrade)]
-    if request.body.length is None:
-        fields.append((b"Transfer-Encoding", b"chunked"))
-    elif request.body.length or b"content-length" in named:
-        fields.append((b"Content-Length", b"%d" % request.body.length))
-    return fields
+        said.append(b"upgrade")
+        kept.append((b"Upgrade", request.upgrade))
+    if request.takes_trailers and headers.takes_trailers(fields.named):
+        said.append(b"TE")
+        kept.append((b"TE", b"trailers"))
+    if said:
+        kept.append((b"Connection", b", ".join(said)))
+    if request.expects:
+        kept.append((b"Expect", b"100-continue"))
+    return http1.field_lines(kept)
+
+
+def _end_of_body(request: Request, fields: Fields) -> bytes:
+    length = request.body.length
+    if length is None:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % length if length or b"content-length" in fields.named else b""
 
 
 def _host_for(pool: Pool, server: Server, host: bytes) -> bytes:
@@ -150,22 +208,11 @@ _IN_DOUBT = (BadRequest, LengthRequired, ClientGone)
 def refusal(error: DestonError) -> Response:
     """Our own answer to a request that could not be served: short, plain, and never cached."""
     status = HTTPStatus(error.http_status)
-    pieces = [f"{status.value} {status.phrase}\n".encode()]
+    body = f"{status.value} {status.phrase}\n".encode()
     fields = [
         (b"Content-Type", b"text/plain; charset=utf-8"),
-        (b"Content-Length", str(len(pieces[0])).encode()),
+        (b"Content-Length", str(len(body)).encode()),
         (b"Cache-Control", b"no-cache"),
     ]
-    return Response(
-        status.value,
-        status.phrase.encode(),
-        fields,
-        len(pieces[0]),
-        read=lambda: pieces.pop() if pieces else b"",
-        close=_nothing,
-        last=isinstance(error, _IN_DOUBT),
-    )
-
-
-def _nothing() -> None:
-    """There is nothing to close."""
+    last = isinstance(error, _IN_DOUBT)
+    return Response(status.value, status.phrase.encode(), fields, len(body), last=last, whole=body)

@@ -8,13 +8,14 @@ Invariant: method and target go on byte for byte as they came, but for what a ro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
-from deston.l7.http1 import Field, Named
+from deston.l7.http1 import Field, Named, ResponseHead
 from deston.net.stream import ByteStream
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -25,12 +26,19 @@ _UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
 _ASTERISK = b"*"
 
 
+def no_interim(head: ResponseHead) -> None:
+    """Interim responses go no further, where an adapter cannot send them."""
+
+
 @dataclass(slots=True)
 class Request:
     """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket.
 
-    ``upgrade`` is the protocol that the client would like to go on with (RFC 9110 section 7.8), where the adapter can
-    carry that; else it is empty.
+    What an adapter can do besides: ``upgrade`` is the protocol that the client would like to go on with (RFC 9110
+    section 7.8), empty where there is none or it cannot be carried. ``expects`` is whether the client waits for 100
+    Continue before it sends its body. ``interim`` sends the client an interim response. ``takes_trailers`` is whether
+    trailers of the response can reach it. ``stream`` is the client's connection, which tells that it has left.
+    ``identity`` are the field lines that tell the server of the client's certificate.
     """
 
     listener: ListenerConfig
@@ -42,6 +50,11 @@ class Request:
     scheme: str
     minor_version: int = 1
     upgrade: bytes = b""
+    expects: bool = False
+    interim: Callable[[ResponseHead], None] = no_interim
+    takes_trailers: bool = False
+    stream: ByteStream | None = None
+    identity: bytes = b""
 
 
 @dataclass(slots=True)
@@ -59,23 +72,45 @@ class Tunnel:
     count: Callable[[int, int], None]
 
 
+def _nothing() -> None:
+    """There is nothing to close."""
+
+
+def _no_more() -> bytes:
+    """There is nothing to read."""
+    return b""
+
+
 @dataclass(slots=True)
 class Response:
     """One HTTP response, whose body is read piece by piece; ``close`` whether it was read to its end or not.
 
-    ``length`` is that of the body, or None where only its end tells. ``last`` asks the adapter to close the client's
-    connection after it, because where the next request would begin is in doubt. With a ``tunnel`` there is no body:
-    after the head, bytes go both ways, until ``close``.
+    ``length`` is that of the body, or None where only its end tells. ``whole`` is the body where all of it is there
+    already: then nothing is left to read. ``last`` asks the adapter to close the client's connection after it, because
+    where the next request would begin is in doubt. ``trailers`` are the fields behind the body, once that was read.
+    With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
     """
 
     status: int
     reason: bytes
     fields: list[Field]
     length: int | None
-    read: Callable[[], bytes]
-    close: Callable[[], None]
+    read: Callable[[], bytes] = _no_more
+    close: Callable[[], None] = _nothing
     last: bool = False
     tunnel: Tunnel | None = None
+    whole: bytes | None = None
+    trailers: Callable[[], Sequence[Field]] = tuple
+    is_at_hand: Callable[[], bool] = bool
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, piece by piece as it comes."""
+        if self.whole is not None:
+            if self.whole:
+                yield self.whole
+            return
+        while piece := self.read():
+            yield piece
 
 
 def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
@@ -84,7 +119,7 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     ``named`` are the request's fields. Raises ``BadRequest`` for a method, target or host that is malformed, for a
     Host that is missing, repeated, or unlike that of the target (RFC 9112 section 3.2), and for CONNECT.
     """
-    if request.method == b"CONNECT" or _METHOD.fullmatch(request.method) is None:
+    if not _is_fit_method(request.method):
         raise BadRequest("the method is malformed, or asks for a tunnel")
     target, authority = _split_absolute(request)
     if _UNFIT_FOR_TARGET.search(target) or not (target.startswith(b"/") or _is_asterisk(target, request)):
@@ -93,9 +128,19 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     if len(hosts) > 1 or (not hosts and request.minor_version >= 1):
         raise BadRequest("exactly one Host is needed")
     host = hosts[0] if hosts else authority or b""
-    if _HOST.fullmatch(host) is None or (authority is not None and authority.lower() != host.lower()):
+    if not _is_fit_host(host) or (authority is not None and authority.lower() != host.lower()):
         raise BadRequest("the Host is malformed, or not that of the target")
     return target, host
+
+
+@lru_cache(maxsize=64)
+def _is_fit_method(method: bytes) -> bool:
+    return method != b"CONNECT" and _METHOD.fullmatch(method) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_fit_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
 
 
 def _is_asterisk(target: bytes, request: Request) -> bool:

@@ -7,7 +7,17 @@ Invariant: nothing that a server may have acted on is sent twice unless its meth
 
 from __future__ import annotations
 
-from deston.errors import DestonError, Retry
+from deston.config.model import RetryCause
+from deston.errors import (
+    BadResponse,
+    DestonError,
+    ReadTimeout,
+    Retry,
+    StreamEnded,
+    StreamError,
+    StreamReset,
+    WriteTimeout,
+)
 
 # defaults.md: after bytes were sent only these are tried again (safe methods of RFC 9110 section 9.2.1).
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
@@ -24,17 +34,38 @@ def is_replayable(method: bytes, body_replayable: bool) -> bool:
     return method in SAFE_METHODS and body_replayable
 
 
-def may_retry(error: DestonError, replayable: bool, tries: int, retries: int, budget: RetryBudget, now: float) -> bool:
+# What ``retry_on`` calls the failures of a try that may have reached its server.
+_CAUSES: dict[type[DestonError], RetryCause] = {
+    StreamError: RetryCause.RESET,
+    StreamReset: RetryCause.RESET,
+    StreamEnded: RetryCause.RESET,
+    ReadTimeout: RetryCause.TIMEOUT,
+    WriteTimeout: RetryCause.TIMEOUT,
+    BadResponse: RetryCause.MALFORMED,
+}
+DEFAULT_CAUSES = frozenset({RetryCause.RESET})
+
+
+def may_retry(
+    error: DestonError,
+    replayable: bool,
+    tries: int,
+    retries: int,
+    budget: RetryBudget,
+    now: float,
+    causes: frozenset[RetryCause] = DEFAULT_CAUSES,
+) -> bool:
     """Whether a failed try may be followed by one on another server.
 
-    ``tries`` were made, ``retries`` are allowed beyond the first. A failed dial draws nothing from the budget: it
-    reached no server, so that trying another one multiplies no work.
+    ``tries`` were made, ``retries`` are allowed beyond the first, and ``causes`` are the failures after which a request
+    is replayed. A failed dial draws nothing from the budget: it reached no server, so that trying another one
+    multiplies no work.
     """
-    if tries > retries or error.retry is Retry.NEVER:
+    if tries > retries:
         return False
     if error.retry is Retry.ALWAYS:
         return True
-    return replayable and budget.take(now)
+    return replayable and _CAUSES.get(type(error)) in causes and budget.take(now)
 
 
 class RetryBudget:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deston.config.model import RouteConfig
 
@@ -53,6 +54,9 @@ class Router:
         candidates = [_Candidate(host, route) for route in routes for host in route.hosts or ("",)]
         self._candidates = sorted(candidates, key=lambda one: one.precedence, reverse=True)
 
+    def __bool__(self) -> bool:
+        return bool(self._candidates)
+
     def match(self, host: str, path: str) -> RouteConfig | None:
         """The route of a request, or None.
 
@@ -73,6 +77,7 @@ def strip_prefix(target: bytes, prefix: str) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
+@lru_cache(maxsize=1024)
 def host_without_port(host: bytes) -> str:
     """The host of a ``Host`` field in lower case, without its port and a trailing dot."""
     text = host.decode("latin-1").lower()

@@ -2,27 +2,34 @@
 
 What lives here: the way from gunicorn's accepted socket to a ``ClientConnection``, and back to gunicorn for the rest.
 What must not: HTTP.
-Invariant: what is not HTTP/1.x over a plain socket for our own application goes to gunicorn's own handler, and through
-WSGI.
+Invariant: what is not HTTP/1.x for our own application goes to gunicorn's own handler, and through WSGI.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import sys
 from _socket import socket as RawSocket
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
-from deston.errors import StreamError
-from deston.l7 import app
+from deston.config.model import ListenerConfig
+from deston.errors import ClientGone, ProtocolError, StreamError
 from deston.l7.connection import ClientConnection
 from deston.l7.gunicorn_log import GunicornLog
-from deston.l7.wsgi import application
+from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
+from deston.l7.http2 import Http2Socket, speaks_http2
+from deston.l7.wsgi import application, is_ours
 from deston.net.linger import linger
+from deston.net.relay import Side
 from deston.net.stream import Stream
+
+log = logging.getLogger("deston.l7")
 
 # A client that still sends when its connection is over may read the last response for so long; in seconds.
 LINGER = 2.0
@@ -33,6 +40,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     _connections: set[ClientConnection]
     _is_ours: bool
+    _handshakes: Handshakes
 
     def init_process(self) -> None:
         self._connections = set()
@@ -41,7 +49,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the application; one that only has ours somewhere inside is asked for every request, by WSGI."""
         super().load_wsgi()
-        self._is_ours = self.wsgi in (app, application)
+        self._is_ours = is_ours(self.wsgi)
 
     def handle(self, listener: Any, client: Any, address: Any) -> None:
         """One connection, in a greenlet of its own."""
@@ -50,26 +58,70 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             return
         raw = RawSocket(int(client.family), int(client.type), 0, fileno=client.detach())
         raw.setblocking(False)
-        self._serve(Stream(raw), address)
-
-    def _serve(self, stream: Stream, address: Any) -> None:
-        peer = address[0] if isinstance(address, tuple) else ""
-        account = GunicornLog(self.log) if self.log.access_log_enabled else None
+        stream = Stream(raw)
         try:
             # Of this socket, not of the listener's, which a stop may have closed already.
-            bound = application.listener_at(stream.socket.getsockname())
-            connection = ClientConnection(stream, bound, peer, "http", application.forward, self._is_stopping, account)
-            with self._known(connection):
-                still_sends = connection.serve()
-            if still_sends:
-                with contextlib.suppress(StreamError):
-                    stream.shutdown_write()
-                    linger(stream, LINGER)
+            bound = application.listener_at(raw.getsockname())
+            if self._handshakes.is_for(bound):
+                self._serve_secured(listener, stream, address, bound)
+            else:
+                self._serve(stream, stream, address, bound)
         except BaseException:
             stream.abort()  # Such as at the end of a drain: what the client got must not look whole.
             raise
         finally:
             stream.close()
+
+    def _serve(self, stream: Side, plain: Stream, address: Any, bound: ListenerConfig, told: bytes = b"") -> None:
+        """Requests of HTTP/1.x on a stream, which is that of the socket itself (``plain``), or TLS on it."""
+        peer = address[0] if isinstance(address, tuple) else ""
+        account = GunicornLog(self.log) if self.log.access_log_enabled else None
+        connection = ClientConnection(
+            stream,
+            bound,
+            peer,
+            "http" if stream is plain else "https",
+            application.forward,
+            self._is_stopping,
+            account,
+            identity=told,
+        )
+        with self._known(connection):
+            still_sends = connection.serve()
+        if still_sends:
+            with contextlib.suppress(StreamError):
+                stream.shutdown_write()
+                linger(plain, LINGER)
+
+    def _serve_secured(self, listener: Any, stream: Stream, address: Any, bound: ListenerConfig) -> None:
+        """A connection that begins with TLS: HTTP/2, where both sides speak it, is gunicorn's business."""
+        try:
+            tls = self._handshakes.shake_hands(stream, bound)
+        except (StreamError, ProtocolError, ClientGone) as error:
+            log.debug("%s: a TLS handshake failed: %s", bound.name, error)
+            return
+        told = identity(tls.peer_certificate)
+        try:
+            if tls.alpn == HTTP2:
+                tls.write_timeout = bound.write_timeout
+                self.handle_http2(listener, Http2Socket(tls, told), address)
+            else:
+                self._serve(tls, stream, address, bound, told)
+        finally:
+            tls.close()
+
+    def run(self) -> None:
+        """Serve until the worker is told to stop."""
+        self._handshakes = Handshakes(application.listeners, speaks_http2())
+        if not self._is_ours and any(map(is_secured, application.listeners)):
+            log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        super().run()
+
+    def notify(self) -> None:
+        """Tell the arbiter that the worker is alive, once a second; changed certificates are taken up, too."""
+        super().notify()
+        self._handshakes.refresh()
 
     @contextlib.contextmanager
     def _known(self, connection: ClientConnection) -> Iterator[None]:

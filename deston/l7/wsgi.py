@@ -21,11 +21,13 @@ from deston.config.consistency import require_listeners
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, ListenerConfig, Protocol
-from deston.errors import ConfigError, DestonError, StartError
+from deston.errors import ConfigError, DestonError, StartError, StreamError
+from deston.l7 import app
+from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.environ import Environ, Listeners, read_request
+from deston.l7.gunicorn_client import GunicornClient
 from deston.l7.proxy import Proxy, refusal
-from deston.l7.request import Request, Response
-from deston.net.stream import reset_on_close
+from deston.l7.request import Request, Response, Tunnel
 
 if TYPE_CHECKING:
     from deston.build import Runtime
@@ -57,6 +59,8 @@ class Application:
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
+        #: The HTTP listeners, once it is built.
+        self.listeners: tuple[ListenerConfig, ...] = ()
         self._proxy: Proxy | None = None
         self._listeners: Listeners | None = None
         self._building = threading.Lock()
@@ -74,7 +78,8 @@ class Application:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
-        self._listeners = Listeners(config.listeners_of(Protocol.HTTP))
+        self.listeners = config.listeners_of(Protocol.HTTP)
+        self._listeners = Listeners(self.listeners)
         self.runtime = Runtime(config, threaded=not monkey.is_module_patched("socket"))
         proxy = Proxy(self.runtime.registry, config)
         self.runtime.monitor.start()
@@ -100,40 +105,72 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says."""
+        client = GunicornClient(environ)
+        body: Iterable[bytes] = ()
+        try:
+            response, request_body = self._response(environ, client)
+            if response.tunnel is not None:
+                raise _after_tunnel(response, response.tunnel, client)
+            # A body that nobody read would be taken for the next request, or waited for.
+            response.last = response.last or not request_body.is_read
+            body = _respond(response, environ, start_response, client)
+        finally:
+            if not isinstance(body, _Body):
+                client.close()
+        return body
+
+    def _response(self, environ: Environ, client: GunicornClient) -> tuple[Response, RequestBody]:
         try:
             if self._proxy is None:
                 self.start()
             assert self._proxy is not None
             assert self._listeners is not None
-            response = self._proxy.forward(read_request(environ, self._listeners))
+            request = read_request(environ, self._listeners, client)
+            return self._proxy.forward(request), request.body
         except (ConfigError, StartError) as error:
             log.error("nothing can be served:\n%s", error)
-            response = refusal(error)
+            return refusal(error), NO_BODY
         except DestonError as error:
-            response = refusal(error)
-        return _respond(response, environ, start_response)
+            return refusal(error), NO_BODY
 
 
-def _respond(response: Response, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+def _after_tunnel(response: Response, tunnel: Tunnel, client: GunicornClient) -> Exception:
+    """Carry what a client had upgraded, and say with what the WSGI server is then told to end the connection."""
     try:
-        # PEP 3333 lets no server send the head before the first piece; until then another answer can be given.
-        first = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.read()
-    except DestonError as error:
+        client.carry(response, tunnel)
+    except StreamError as error:
+        client.reset()
+        return ClientCut(str(error))
+    finally:
         response.close()
-        response = refusal(error)
-        first = response.read()
-    body = _Body(response, first, environ.get("gunicorn.socket"))
+    # gunicorn's word for the end of a connection: nothing is left to send, or to complain of.
+    return StopIteration()
+
+
+def _respond(
+    response: Response, environ: Environ, start_response: StartResponse, client: GunicornClient
+) -> Iterable[bytes]:
+    has_body = environ["REQUEST_METHOD"] != "HEAD"
+    first = b""
+    if response.whole is None and has_body and response.is_at_hand():
+        try:
+            # PEP 3333 lets no server send the head before the first piece; until then another answer can be given.
+            first = response.read()
+        except DestonError as error:
+            response.close()
+            response = refusal(error)
     try:
         if response.last:
             _close_after(start_response)
         start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response))
+        client.keep_origin(start_response, response)
     except BaseException:
         response.close()
         raise
-    if first and len(first) != response.length:
-        return body
-    response.close()
-    return [first] if first else []
+    if response.whole is not None or not has_body:
+        response.close()
+        return [response.whole] if response.whole and has_body else []
+    return _Body(response, first, client)
 
 
 def _close_after(start_response: StartResponse) -> None:
@@ -155,13 +192,17 @@ def _wsgi_fields(response: Response) -> list[tuple[str, str]]:
 
 
 class _Body:
-    """A response's body as WSGI iterates over it."""
+    """A response's body as WSGI iterates over it.
+
+    ``first`` is its first piece. Where that has not come yet, an empty one comes before it: gunicorn then sends the
+    head, so that a stream of events begins when it begins.
+    """
 
     __slots__ = ("_client", "_first", "_is_whole", "_response")
 
-    def __init__(self, response: Response, first: bytes, client: Any) -> None:
+    def __init__(self, response: Response, first: bytes, client: GunicornClient) -> None:
         self._response = response
-        self._first = first
+        self._first: bytes | None = first
         self._client = client
         self._is_whole = False
 
@@ -169,27 +210,23 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        piece, self._first = self._first, b""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         try:
-            piece = piece or self._response.read()
+            piece = self._response.read()
         except DestonError as error:
             raise self._cut(error) from error
         if not piece:
             self._is_whole = True
+            self._client.send_trailers(self._response.trailers())
             raise StopIteration
         return piece
 
     def _cut(self, error: DestonError) -> ClientCut:
-        """What cuts the client off."""
-        self._reset_client()
+        """What cuts the client off: with a reset, where the server lets us at the socket; an end would look whole."""
+        self._client.reset()
         return ClientCut(str(error))
-
-    def _reset_client(self) -> None:
-        """End the client's connection with a reset, where the server lets us at the socket: an end would look whole."""
-        if self._client is not None:
-            reset_on_close(self._client)
-            # Right here, because most of gunicorn's workers would first end the connection in good order.
-            self._client.close()
 
     def close(self) -> None:
         """Called by the WSGI server, whether the body was iterated over to its end or not.
@@ -197,8 +234,14 @@ class _Body:
         It was not where the client has left, or a drain is over: what the client got may not be taken for all.
         """
         if not self._is_whole:
-            self._reset_client()
+            self._client.reset()
         self._response.close()
+        self._client.close()
 
 
 application = Application()
+
+
+def is_ours(wsgi: Any) -> bool:
+    """Whether what a WSGI server calls is this application itself, and not one that has it somewhere inside."""
+    return wsgi in (app, application)

@@ -68,9 +68,11 @@ class Command:
         return body.decode().strip()
 
 
-def start(command: str, processes: Processes, file: Path, prefix: Sequence[str] = ()) -> Command:
-    """Start one of the commands on a file; ``prefix`` are words to put before its own."""
-    return _when_ready(command, _launch(command, processes, file, prefix))
+def start(
+    command: str, processes: Processes, file: Path, prefix: Sequence[str] = (), options: Sequence[str] = ()
+) -> Command:
+    """Start one of the commands on a file; ``prefix`` are words to put before its own, ``options`` behind them."""
+    return _when_ready(command, _launch(command, processes, file, prefix, options))
 
 
 def start_both(processes: Processes, file: Path) -> dict[str, Command]:
@@ -79,9 +81,11 @@ def start_both(processes: Processes, file: Path) -> dict[str, Command]:
     return {command: _when_ready(command, running) for command, running in launched.items()}
 
 
-def _launch(command: str, processes: Processes, file: Path, prefix: Sequence[str] = ()) -> Running:
+def _launch(
+    command: str, processes: Processes, file: Path, prefix: Sequence[str] = (), options: Sequence[str] = ()
+) -> Running:
     words, environment = argv_of(command, file)
-    return processes.add(Running(command, [*prefix, *words], environment, signal.SIGINT))
+    return processes.add(Running(command, [*prefix, *words, *options], environment, signal.SIGINT))
 
 
 def _when_ready(command: str, running: Running) -> Command:

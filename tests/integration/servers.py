@@ -115,6 +115,7 @@ http {{
         location /zipped/ {{
             alias {nginx.content}/;
             gzip on;
+            gzip_proxied any;
             gzip_types *;
             gzip_min_length 1;
         }}

@@ -12,11 +12,12 @@ import re
 from configobj.validate import ValidateError
 
 from deston.config.checks.base import of_list, of_one, read_member, short
-from deston.config.model import Forwarded
+from deston.config.model import Forwarded, RetryCause, RetryOn
 
 _PATH = re.compile(r"/[!-~]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2.
 _HOST_FIELD = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_RETRY_STATUS = re.compile(r"[45][0-9][0-9]")
 _STATUS_RANGE = re.compile(r"([1-5][0-9][0-9])(?: *- *([1-5][0-9][0-9]))?")
 
 
@@ -56,6 +57,20 @@ def check_forwarded(texts: list[str]) -> frozenset[Forwarded]:
     if "off" in texts:
         raise ValidateError("'off' stands alone")
     return frozenset(read_member(text, Forwarded, "field") for text in texts)
+
+
+@of_list
+def check_retry_on(texts: list[str]) -> RetryOn:
+    if texts == ["off"]:
+        return RetryOn(frozenset(), frozenset())
+    if "off" in texts:
+        raise ValidateError("'off' stands alone")
+    statuses = [text for text in texts if text.isdecimal()]
+    unfit = [text for text in statuses if not _RETRY_STATUS.fullmatch(text)]
+    if unfit:
+        raise ValidateError(f"{short(unfit[0])} is not the status of an error (400 to 599)")
+    causes = [read_member(text, RetryCause, "cause") for text in texts if text not in statuses]
+    return RetryOn(frozenset(causes), frozenset(map(int, statuses)))
 
 
 @of_list

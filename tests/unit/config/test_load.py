@@ -28,6 +28,8 @@ from deston.config.model import (
     OnDown,
     PoolConfig,
     Protocol,
+    RetryCause,
+    RetryOn,
     RouteConfig,
     SendProxyProtocol,
     ServerConfig,
@@ -111,6 +113,8 @@ def test_every_key_is_read() -> None:
         max_connections=10,
         trusted_proxies=networks("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"),
         forwarded=frozenset(Forwarded),
+        via=False,
+        http2=False,
         keepalive_timeout=0.5,
         max_body_size=10 * 1024 * 1024,
     )
@@ -194,6 +198,8 @@ def test_every_key_is_read() -> None:
             host_header="www.example.com:8080",
             max_idle_connections=0,
             idle_timeout=1.0,
+            max_connection_age=300.0,
+            retry_on=RetryOn(frozenset({RetryCause.TIMEOUT}), frozenset({502, 503})),
             tls=TlsConfig(
                 verify=False,
                 ca=str(DATA / "tls" / "ca.pem"),

@@ -218,7 +218,7 @@ CONTRADICTIONS = [
     ("        type = http\n", "", ["27: pools.app.health.path: this key is for checks of type http"]),
     ("protocol = tcp", "protocol = udp\n    tls = terminate\n    max_lifetime = 1s", [
         "10: listeners.db.tls_certificate: a listener that terminates TLS needs a certificate",
-        "13: listeners.db.tls: this key is for tcp listeners",
+        "13: listeners.db.tls: this key is for http and tcp listeners",
         "14: listeners.db.max_lifetime: this key is for tcp listeners",
     ]),
     ("protocol = tcp\n    pool = app", "protocol = udp", [

@@ -8,7 +8,7 @@ Invariant: what two calls build shares nothing that moves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deston.address import Address
@@ -22,6 +22,7 @@ from deston.l7.body import RequestBody
 from deston.l7.http1 import Field
 from deston.l7.request import Request
 from deston.net.fake import FakeStream
+from deston.net.stream import ByteStream
 from tests import builders
 from tests.builders import make_pool_config, make_server_config
 
@@ -29,8 +30,11 @@ Reads = Iterable[bytes | BaseException]
 
 
 def make_listener(name: str = "web", **changes: Any) -> ListenerConfig:
-    """An HTTP listener of the pool ``app`` that trusts nobody; ``changes`` are fields of ``ListenerConfig``."""
-    return builders.make_listener(Protocol.HTTP, name, **{"bind": Address("127.0.0.1", 8080), **changes})
+    """An HTTP listener of the pool ``app`` that trusts nobody and says nothing in Via.
+
+    ``changes`` are fields of ``ListenerConfig``.
+    """
+    return builders.make_listener(Protocol.HTTP, name, **{"bind": Address("127.0.0.1", 8080), "via": False, **changes})
 
 
 def make_route(name: str = "route", **changes: Any) -> RouteConfig:
@@ -75,9 +79,17 @@ class Client:
         self._stream = FakeStream(pieces)
         self.reads = 0
 
+        self.trailers: Sequence[Field] = ()
+
     def read(self, limit: int) -> bytes:
         self.reads += 1
         return self._stream.read(limit)
+
+    def is_at_hand(self) -> bool:
+        return True
+
+    def wait_with(self, other: ByteStream) -> None:
+        raise AssertionError("nothing is waited for here")
 
 
 def make_body(*pieces: bytes | BaseException, length: int | None = -1) -> RequestBody:

@@ -16,8 +16,9 @@ import pytest
 
 from deston.errors import BadResponse
 from deston.l7 import http1
-from deston.l7.body import Incoming, response_body
+from deston.l7.body import response_body
 from deston.l7.headers import connection_options
+from deston.l7.incoming import Incoming
 from deston.net.fake import FakeStream
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "http"

@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from deston.errors import BadResponse, ClientGone, ReadTimeout, RequestTooLarge, StreamEnded, StreamReset
 from deston.l7.body import (
     LARGEST_REPLAY,
-    PIECE,
     ChunkedBody,
     CloseBody,
-    Incoming,
     LengthBody,
     NoBody,
     RequestBody,
@@ -22,6 +20,7 @@ from deston.l7.body import (
     response_body,
 )
 from deston.l7.http1 import Framing
+from deston.l7.incoming import PIECE, Incoming
 from deston.net.fake import FakeStream
 from tests.properties import unhurried
 from tests.unit.l7.builders import Client, make_body

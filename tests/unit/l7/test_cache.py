@@ -9,8 +9,9 @@ import pytest
 
 from deston.address import Address
 from deston.balancer.server import Server
-from deston.l7.cache import ConnectionCache, connection_cache
+from deston.l7.cache import ConnectionCache, ServerConnection, connection_cache
 from deston.net.fake import FakeStream
+from deston.net.stream import ByteStream
 from tests.builders import make_servers
 from tests.peers import wait_until
 
@@ -24,16 +25,21 @@ def put(
     cache: ConnectionCache, server: Server, seconds: float = 60.0, most: int = 32, quiet: bool = True
 ) -> FakeStream:
     stream = FakeStream(quiet=quiet)
-    cache.put(server, server.endpoint, stream, seconds, most)
+    cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic()), seconds, most)
     return stream
+
+
+def take(cache: ConnectionCache, server: Server) -> ByteStream | None:
+    found = cache.take(server)
+    return None if found is None else found.stream
 
 
 def test_what_was_put_can_be_taken_once(cache: ConnectionCache, server: Server) -> None:
     """A connection belongs to the cache or to whoever took it, never to both."""
     stream = put(cache, server)
     assert len(cache) == 1
-    assert cache.take(server) is stream
-    assert cache.take(server) is None
+    assert take(cache, server) is stream
+    assert take(cache, server) is None
     assert not stream.closed
     assert repr(cache) == "<ConnectionCache 0 idle, 1 reused, 0 stale>"
 
@@ -41,23 +47,23 @@ def test_what_was_put_can_be_taken_once(cache: ConnectionCache, server: Server) 
 def test_the_last_one_is_taken_first(cache: ConnectionCache, server: Server) -> None:
     """The others may grow old and go, so that there are no more than are needed."""
     first, second = put(cache, server, seconds=0.5), put(cache, server)
-    assert cache.take(server) is second
-    assert cache.take(server) is first
+    assert take(cache, server) is second
+    assert take(cache, server) is first
 
 
 def test_servers_do_not_share(cache: ConnectionCache) -> None:
     """A connection is taken for its own server only."""
     a, b = make_servers(1, 1)
     stream = put(cache, a)
-    assert cache.take(b) is None
-    assert cache.take(a) is stream
+    assert take(cache, b) is None
+    assert take(cache, a) is stream
 
 
 def test_a_connection_that_is_not_quiet_is_closed(cache: ConnectionCache, server: Server) -> None:
     """One on which the server spoke or left is of no use; the next one is tried."""
     good = put(cache, server)
     bad = put(cache, server, quiet=False)
-    assert cache.take(server) is good
+    assert take(cache, server) is good
     assert bad.closed
     assert (cache.reused, cache.stale) == (1, 1)
 
@@ -83,7 +89,7 @@ def test_what_is_over_its_time_is_not_taken(cache: ConnectionCache, server: Serv
     """Time alone decides, also before anybody has swept."""
     stream = put(cache, server, seconds=0.005)
     gevent.sleep(0.006)
-    assert cache.take(server) is None
+    assert take(cache, server) is None
     assert stream.closed
 
 
@@ -109,8 +115,28 @@ def test_a_server_that_moved_gets_new_connections(cache: ConnectionCache, server
     """When a name resolves to another address, connections to the old one are not used any more."""
     stream = put(cache, server)
     server.endpoint = Address("127.0.0.2", 3000)
+    assert take(cache, server) is None
+    assert stream.closed
+
+
+def test_what_is_too_old_is_not_kept(cache: ConnectionCache, server: Server) -> None:
+    """However busy a connection is, its age is bounded."""
+    stream = FakeStream()
+    cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic() - 5), 60.0, 32, 4.0)
     assert cache.take(server) is None
     assert stream.closed
+
+
+def test_what_the_hub_has_seen_is_enough_for_what_can_be_sent_again(cache: ConnectionCache, server: Server) -> None:
+    """The socket is asked only where a request could not be replayed."""
+
+    class Unasked(FakeStream):
+        has_been_quiet = True
+
+    for is_replayable in (True, False):
+        stream = Unasked(quiet=False)
+        cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic()), 60.0, 32)
+        assert (cache.take(server, is_replayable) is not None) is is_replayable
 
 
 def test_each_hub_has_one() -> None:

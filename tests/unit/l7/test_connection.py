@@ -31,7 +31,9 @@ class Server:
         length: int | None = -1,
         fields: list[Field] | None = None,
         reads: bool = True,
+        at_hand: bool = False,
     ) -> None:
+        self.at_hand = at_hand
         self.pieces = pieces
         self.length = len(b"".join(one for one in pieces if isinstance(one, bytes))) if length == -1 else length
         self.fields = [(b"Content-Length", b"%d" % self.length)] if fields is None and self.length is not None else []
@@ -60,7 +62,8 @@ class Server:
         def close() -> None:
             self.closed += 1
 
-        return Response(200, b"OK", list(self.fields), self.length, read, close)
+        fields = list(self.fields)
+        return Response(200, b"OK", fields, self.length, read, close, is_at_hand=lambda: self.at_hand)
 
 
 class Served:
@@ -242,8 +245,11 @@ def test_a_response_that_breaks_off_looks_broken() -> None:
 
 
 def test_a_response_that_never_begins_has_a_status() -> None:
-    """As long as nothing was sent, the client can be told."""
-    assert Served(Server(StreamReset("gone"), length=10), GET).answers == [b"HTTP/1.1 502 Bad Gateway"]
+    """As long as nothing was sent, the client can be told; a head that came without any of its body goes at once."""
+    assert Served(Server(StreamReset("gone"), length=10, at_hand=True), GET).answers == [b"HTTP/1.1 502 Bad Gateway"]
+    served = Served(Server(StreamReset("gone"), length=10), GET)
+    assert served.answers == [b"HTTP/1.1 200 OK"]
+    assert served.stream.aborted
 
 
 def test_a_client_that_takes_nothing() -> None:

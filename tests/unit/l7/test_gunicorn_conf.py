@@ -18,8 +18,8 @@ import pytest
 from gunicorn.config import Config as GunicornConfig
 
 from deston.config.find import find_config
-from deston.l7 import wsgi
-from deston.l7.environ import RAW_FIELDS
+from deston.l7 import app, wsgi
+from deston.l7.gunicorn_client import RAW_FIELDS, RAW_REQUEST
 from deston.l7.wsgi import Application
 from tests.unit.l7.builders import Sentences
 
@@ -217,6 +217,7 @@ class Worker:
         self.cfg = GunicornConfig()
         self.SIG_QUEUE: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.early_signals: Any = None
+        self.wsgi: Any = app
 
 
 @pytest.fixture
@@ -259,13 +260,20 @@ class Request:
     def __init__(self) -> None:
         self.headers = [("HOST", "a.test")]
         self.body = Application()
+        self._expected_100_continue = True
 
 
 def test_the_fields_of_a_request_are_kept(load: Load) -> None:
     """The application finds them at the body, which is all that the hook and it share."""
-    conf, request = load(FILE), Request()
-    conf.pre_request(None, request)
+    conf, request, worker = load(FILE), Request(), Worker()
+    conf.pre_request(worker, request)
     assert getattr(request.body, RAW_FIELDS) is request.headers
+    assert (getattr(request.body, RAW_REQUEST), request._expected_100_continue) == (request, False)
+    # Where our application is inside another one, that one may be the one to read the body.
+    worker.wsgi, request = object(), Request()
+    conf.pre_request(worker, request)
+    assert getattr(request.body, RAW_FIELDS) is request.headers
+    assert request._expected_100_continue
 
 
 def test_the_settings_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ HOP_BY_HOP = [
     (b"Keep-Alive", b"timeout=5"),
     (b"Proxy-Connection", b"keep-alive"),
     (b"TE", b"trailers"),
-    (b"Trailer", b"Expires"),
     (b"Transfer-Encoding", b"chunked"),
     (b"Upgrade", b"websocket"),
 ]

@@ -288,7 +288,7 @@ def test_no_field_becomes_several_on_its_way_out(value: bytes, place: str) -> No
 @given(st.binary(min_size=1, max_size=70_000))
 def test_a_chunk_reads_back(data: bytes) -> None:
     """What is sent as a chunk is read as its data."""
-    assert read_response([chunked(http1.chunk(data) + http1.LAST_CHUNK)]).body == data
+    assert read_response([chunked(http1.chunk(data) + http1.last_chunk())]).body == data
 
 
 HOSTILE = {

@@ -1,0 +1,133 @@
+"""One request over one connection: sending it, and the head of what the server answers.
+
+What lives here: the order in which request, interim responses and an early answer may come.
+What must not: which server and how often (``exchange``), the body of the response (``reading``).
+Invariant: nobody is waited for while the other side has something to say: a server may answer, or ask for the body,
+before it has all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deston.balancer.server import Server
+from deston.errors import BadResponse, StreamEnded, StreamReset
+from deston.l7 import http1
+from deston.l7.body import RequestBody
+from deston.l7.headers import fit_trailers
+from deston.l7.http1 import ResponseHead
+from deston.l7.incoming import Incoming
+from deston.l7.request import no_interim
+from deston.net.hub import Turn
+from deston.net.stream import ByteStream
+
+SWITCHING = 101
+# Interim responses to one request; each of them may come after a pause of its own.
+MOST_INTERIM = 100
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked.
+
+    ``may_switch`` is whether it asks for another protocol; the other fields are as those of ``Request``.
+    """
+
+    method: bytes
+    head: Callable[[Server], bytes]
+    body: RequestBody
+    may_switch: bool = False
+    expects: bool = False
+    interim: Callable[[ResponseHead], None] = no_interim
+    takes_trailers: bool = False
+    client: ByteStream | None = None
+    via: bool = False
+
+
+def send(incoming: Incoming, outgoing: Outgoing, server: Server, timeout: float) -> ResponseHead | None:
+    """Send a request; the head of the response where that came before all was sent.
+
+    ``timeout`` is how long the server may take nothing, in seconds. Raises ``StreamError``, and what the body raises.
+    """
+    stream = incoming.stream
+    stream.expire_after(timeout)
+    if outgoing.body.is_empty:
+        stream.write(outgoing.head(server))
+        return None
+    try:
+        return _send_with_body(incoming, outgoing, server, timeout)
+    except StreamReset:
+        # A server may close as soon as it has answered: what it said is still to be read.
+        return read_head(incoming, outgoing, timeout)
+
+
+def _send_with_body(incoming: Incoming, outgoing: Outgoing, server: Server, timeout: float) -> ResponseHead | None:
+    stream, body = incoming.stream, outgoing.body
+    unsent = outgoing.head(server)
+    if outgoing.expects and not body.is_at_hand():
+        stream.write(unsent)
+        unsent = b""
+    turn = Turn()
+    while True:
+        early = None if unsent else _wait_for_piece(incoming, outgoing, timeout)
+        if early is not None:
+            return early
+        piece = body.read()
+        server.bytes_in += len(piece)
+        # The client may have taken its time; the server's begins anew with each piece.
+        stream.expire_after(timeout)
+        stream.write(unsent + _framed(body, piece))
+        unsent = b""
+        if not piece or (body.length is not None and body.is_sent):
+            stream.expire_after(timeout)
+            return None
+        turn.give_way()
+
+
+def _framed(body: RequestBody, piece: bytes) -> bytes:
+    """A piece of the body as it is sent; an empty one ends it."""
+    if body.length is not None:
+        return piece
+    return http1.chunk(piece) if piece else http1.last_chunk(fit_trailers(body.trailers))
+
+
+def _wait_for_piece(incoming: Incoming, outgoing: Outgoing, timeout: float) -> ResponseHead | None:
+    """Wait until there is more of the body; the head of a final response where that comes before."""
+    while True:
+        while not incoming.is_empty or incoming.stream.has_input():
+            incoming.stream.expire_after(timeout)
+            head = _read_one_head(incoming)
+            if head.status >= 200:
+                return head
+            outgoing.interim(head)
+        if outgoing.body.is_at_hand():
+            return None
+        outgoing.body.wait_with(incoming.stream)
+
+
+def read_head(incoming: Incoming, outgoing: Outgoing, timeout: float) -> ResponseHead:
+    """The head of the final response, after which the body follows; interim ones are passed on.
+
+    Each may come within ``timeout`` seconds of the one before. Raises ``StreamError`` or ``BadResponse``.
+    """
+    for _ in range(MOST_INTERIM):
+        head = _read_one_head(incoming, outgoing.may_switch)
+        if head.status >= 200 or head.status == SWITCHING:
+            return head
+        outgoing.interim(head)
+        incoming.stream.expire_after(timeout)
+    raise BadResponse(f"more than {MOST_INTERIM} interim responses")
+
+
+def _read_one_head(incoming: Incoming, may_switch: bool = False) -> ResponseHead:
+    try:
+        data = incoming.read_until(http1.END_OF_HEAD, http1.LARGEST_RESPONSE_HEAD, BadResponse)
+    except (StreamReset, StreamEnded) as error:
+        if incoming.is_empty:
+            raise
+        raise BadResponse("the server broke off within the head of its response") from error
+    head = http1.parse_response_head(data)
+    if head.status == SWITCHING and not may_switch:
+        raise BadResponse("the server switches protocols, which nobody asked for")
+    return head

@@ -1,0 +1,162 @@
+"""What gunicorn lets an application do for a client beyond WSGI.
+
+What lives here: interim responses, the expectation of 100 Continue, trailers, upgrades and the watch over a client's
+connection, by way of the request and the socket that gunicorn hands over.
+What must not: PEP 3333 (``environ``, ``wsgi``), and what any of it is for (``proxy``).
+Invariant: under another WSGI server, or without our hook, nothing is done that PEP 3333 does not promise.
+"""
+
+from __future__ import annotations
+
+import os
+from _socket import socket as RawSocket
+from collections.abc import Sequence
+from typing import Any
+
+from gevent import socket as gevent_socket
+
+from deston.errors import ClientGone
+from deston.l7 import http1
+from deston.l7.headers import response_fields, wanted_upgrade
+from deston.l7.http1 import Field, Named, ResponseHead
+from deston.l7.http2 import Http2Socket
+from deston.l7.request import Response, Tunnel
+from deston.l7.tunnel import carry
+from deston.net.stream import Stream, reset_on_close
+
+# Where the hook in ``gunicorn_conf`` leaves what the environ has no place for; the body object is all that hook and
+# application share.
+RAW_FIELDS = "deston_fields"
+RAW_REQUEST = "deston_request"
+_EXPECTS = "deston_expects"
+_EARLY_HINTS = 103
+
+
+def keep_raw(request: Any, is_ours: bool) -> None:
+    """Keep of gunicorn's request what the environ loses: the order and repeats of fields, expectation and trailers.
+
+    The expectation is taken over, because gunicorn would answer it before the application runs; not so where some other
+    application may be the one that reads the body.
+    """
+    setattr(request.body, RAW_FIELDS, request.headers)
+    if not is_ours:
+        return
+    if getattr(request, "_expected_100_continue", False):
+        request._expected_100_continue = False
+        setattr(request.body, _EXPECTS, True)
+    setattr(request.body, RAW_REQUEST, request)
+
+
+class GunicornClient:
+    """A client of gunicorn's, for one request of it: ``environ`` is that request's."""
+
+    __slots__ = (
+        "_early_hints", "_request", "_send_trailers", "_socket", "_stream", "expects", "identity", "is_http2",
+        "is_secured", "minor_version",
+    )  # fmt: skip
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        body = environ["wsgi.input"]
+        self._request = getattr(body, RAW_REQUEST, None)
+        self._socket = environ.get("gunicorn.socket")
+        self._early_hints = environ.get("wsgi.early_hints")
+        self._send_trailers = environ.get("gunicorn.http2.send_trailers")
+        self._stream: Stream | None = None
+        self.is_http2 = self._send_trailers is not None
+        #: The field lines that tell a server of its certificate, and whether it is our TLS that it speaks.
+        self.identity: bytes = getattr(self._socket, "identity", b"")
+        self.is_secured = isinstance(self._socket, Http2Socket)
+        self.minor_version = 0 if environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/0.9") else 1
+        #: Whether it waits for 100 Continue, and nobody has told it to go on yet.
+        self.expects = bool(getattr(body, _EXPECTS, False)) and self.minor_version > 0
+
+    @property
+    def stream(self) -> Stream | None:
+        """Its connection, to be waited for only, where that is a plain one under gevent."""
+        if self._stream is None and type(self._socket) is gevent_socket.socket and not self.is_http2:
+            raw = RawSocket(int(self._socket.family), int(self._socket.type), 0, fileno=os.dup(self._socket.fileno()))
+            self._stream = Stream(raw)
+        return self._stream
+
+    def close(self) -> None:
+        """Wait for it no more; gunicorn goes on with its own socket."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    @property
+    def takes_trailers(self) -> bool:
+        """Whether trailers of a response can reach it: through WSGI they go in HTTP/2 alone."""
+        return self.is_http2
+
+    def send_trailers(self, trailers: Sequence[Field]) -> None:
+        """Send the fields behind a response's body, before the body is said to have ended."""
+        if self._send_trailers is not None and trailers:
+            self._send_trailers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in trailers])
+
+    def keep_origin(self, start_response: Any, response: Response) -> None:
+        """Leave Server (in HTTP/2, Date, too) as the server sent it, where gunicorn would say its own."""
+        writer: Any = getattr(start_response, "__self__", None)
+        if self._request is None or not hasattr(writer, "default_headers"):
+            return
+        for name, value in response.fields:
+            lowered, text = name.lower(), value.decode("latin-1")
+            if self.is_http2 and lowered in (b"server", b"date"):
+                writer.headers.append((name.decode("latin-1"), text))
+            elif lowered == b"server":
+                writer.version = text
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on, where the client can take it."""
+        if self.is_http2:
+            if head.status == _EARLY_HINTS and self._early_hints is not None:
+                self._early_hints(response_fields(head, False, False))
+        elif self._request is not None and self._socket is not None and self.minor_version:
+            if head.status == http1.CONTINUE:
+                self.expects = False
+            self._send(http1.response_head(head.status, head.reason, response_fields(head, False, False)) + b"\r\n")
+
+    def tell_to_send(self) -> None:
+        """Send 100 Continue: the server did not."""
+        self.expects = False
+        self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _send(self, data: bytes) -> None:
+        try:
+            if self._socket is not None:
+                self._socket.sendall(data)
+        except OSError as error:
+            raise ClientGone(f"an interim response cannot be sent: {error}") from error
+
+    @property
+    def trailers(self) -> list[Field]:
+        """The fields behind the request's body, once that was read."""
+        found = getattr(self._request, "trailers", None) or []
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found]
+
+    @property
+    def has_body_in_frames(self) -> bool:
+        """Whether a body comes in HTTP/2 whose length nobody has announced."""
+        return self.is_http2 and self._request is not None and not self._request.stream.body_complete
+
+    def upgrade(self, named: Named) -> bytes:
+        """The protocol that the client would like to go on with, where its connection can be taken over."""
+        if self._request is None or not self.minor_version or self.stream is None:
+            return b""
+        return wanted_upgrade(named)
+
+    def carry(self, response: Response, tunnel: Tunnel) -> None:
+        """Send the head of a response, and then bytes both ways until both sides have ended."""
+        stream = self.stream
+        assert stream is not None
+        assert self._request is not None
+        ahead = self._request.unreader.take_buffered()
+        stream.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
+        carry(stream, ahead, tunnel)
+
+    def reset(self) -> None:
+        """End the client's connection with a reset, where it is there to be had: an end would look whole."""
+        if self._socket is not None and not self.is_http2:
+            reset_on_close(self._socket)
+            # Right here, because most of gunicorn's workers would first end the connection in good order.
+            self._socket.close()

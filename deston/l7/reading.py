@@ -1,0 +1,101 @@
+"""A response's body on its way, and what becomes of its connection.
+
+What lives here: reading it piece by piece, and the end: the connection back to the cache or closed, the lease released.
+What must not: sending, retries, the framings themselves (``body``).
+Invariant: however it ends, its lease is released once, and its connection is closed, or idle in the cache with nothing
+left to read on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deston.balancer.pool import Lease
+from deston.config.model import PoolConfig
+from deston.errors import BadResponse, StreamError
+from deston.l7.body import ResponseBody
+from deston.l7.cache import ConnectionCache, ServerConnection
+from deston.l7.headers import fit_trailers
+from deston.l7.http1 import Field
+from deston.l7.request import Tunnel
+from deston.net.stream import ByteStream
+
+
+def give_back(connection: ServerConnection, cache: ConnectionCache, config: PoolConfig, idle_seconds: float) -> None:
+    """Keep a connection on which nothing is left to read for the next exchange, where it is fit for one."""
+    if not idle_seconds or not connection.incoming.is_empty:
+        connection.stream.close()
+        return
+    cache.put(connection, idle_seconds, config.max_idle_connections, config.max_connection_age)
+
+
+class Reading:
+    """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all."""
+
+    __slots__ = ("_body", "_cache", "_client", "_config", "_connection", "_lease", "_open", "idle_seconds")
+
+    def __init__(
+        self,
+        config: PoolConfig,
+        lease: Lease,
+        cache: ConnectionCache,
+        connection: ServerConnection,
+        body: ResponseBody,
+        client: ByteStream | None,
+        idle_seconds: float,
+    ) -> None:
+        self._config = config
+        self._lease = lease
+        self._cache = cache
+        self._connection = connection
+        self._body = body
+        self._client = client
+        self._open = True
+        self.idle_seconds = idle_seconds
+
+    def read(self) -> bytes:
+        """The next piece of the body; empty at its end. Raises ``StreamError`` where the server breaks off."""
+        if not self._open:
+            return b""
+        self._connection.stream.expire_after(self._config.server_timeout)
+        try:
+            piece = self._body.read()
+        except BaseException as error:
+            if isinstance(error, (StreamError, BadResponse)):
+                self._lease.failed()
+            self.close()
+            raise
+        self._lease.server.bytes_out += len(piece)
+        if self._body.complete:
+            self.close()
+        return piece
+
+    def is_at_hand(self) -> bool:
+        """Whether a read would return at once."""
+        return not self._open or not self._connection.incoming.is_empty or self._connection.stream.has_input()
+
+    def trailers(self) -> Sequence[Field]:
+        """The fields behind the body, once its end was read."""
+        return fit_trailers(self._body.trailers)
+
+    def tunnel(self) -> Tunnel:
+        """The connection as one that speaks another protocol; it never goes back to the cache."""
+        self.idle_seconds = 0.0
+        config, server = self._config, self._lease.server
+
+        def count(to_server: int, from_server: int) -> None:
+            server.bytes_in += to_server
+            server.bytes_out += from_server
+
+        ahead = self._connection.incoming.rest()
+        return Tunnel(self._connection.stream, ahead, config.tunnel_timeout, config.half_close_timeout, count)
+
+    def close(self) -> None:
+        """Give the connection back if it is fit for another exchange, else close it; and release the lease."""
+        if not self._open:
+            return
+        self._open = False
+        if self._client is not None:
+            self._client.watch(None)
+        give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0)
+        self._lease.release()
