@@ -139,10 +139,11 @@ def is_itself(one: object) -> bool:
 
 hosts = st.ip_addresses().filter(is_itself)
 endpoints = st.tuples(hosts.map(str), st.integers(0, 65535))
-pairs = st.sampled_from([4, 6]).flatmap(
-    lambda version: st.tuples(
-        *[st.tuples(st.ip_addresses(v=version).filter(is_itself).map(str), st.integers(0, 65535))] * 2
-    )
+pairs = st.one_of(
+    [
+        st.tuples(*[st.tuples(addresses.filter(is_itself).map(str), st.integers(0, 65535))] * 2)
+        for addresses in (st.ip_addresses(v=4), st.ip_addresses(v=6))
+    ]
 )
 tlvs = st.lists(st.tuples(st.sampled_from([TLV_ALPN, TLV_AUTHORITY, TLV_UNIQUE_ID, 0xE0]), st.binary(max_size=100)))
 
