@@ -8,69 +8,48 @@ before it has all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from deston.balancer.server import Server
 from deston.errors import BadResponse, StreamEnded, StreamReset
 from deston.l7 import http1
-from deston.l7.body import RequestBody
+from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.headers import fit_trailers
 from deston.l7.http1 import ResponseHead
 from deston.l7.incoming import Incoming
-from deston.l7.request import no_interim
+from deston.l7.request import Request
 from deston.net.hub import Turn
-from deston.net.stream import ByteStream
 
 SWITCHING = 101
 # Interim responses to one request; each of them may come after a pause of its own.
 MOST_INTERIM = 100
 
 
-@dataclass(slots=True)
-class Outgoing:
-    """A request as it goes to a server: ``head`` makes its bytes for the one that was picked.
-
-    ``may_switch`` is whether it asks for another protocol; the other fields are as those of ``Request``.
-    """
-
-    method: bytes
-    head: Callable[[Server], bytes]
-    body: RequestBody
-    may_switch: bool = False
-    expects: bool = False
-    interim: Callable[[ResponseHead], None] = no_interim
-    takes_trailers: bool = False
-    client: ByteStream | None = None
-    via: bool = False
-
-
-def send(incoming: Incoming, outgoing: Outgoing, server: Server, timeout: float) -> ResponseHead | None:
-    """Send a request; the head of the response where that came before all was sent.
+def send(incoming: Incoming, request: Request, head: bytes, server: Server, timeout: float) -> ResponseHead | None:
+    """Send a request, which begins with ``head``; the head of the response where that came before all was sent.
 
     ``timeout`` is how long the server may take nothing, in seconds. Raises ``StreamError``, and what the body raises.
     """
     stream = incoming.stream
     stream.expire_after(timeout)
-    if outgoing.body.is_empty:
-        stream.write(outgoing.head(server))
+    if request.body is NO_BODY:
+        stream.write(head)
         return None
     try:
-        return _send_with_body(incoming, outgoing, server, timeout)
+        return _send_with_body(incoming, request, head, server, timeout)
     except StreamReset:
         # A server may close as soon as it has answered: what it said is still to be read.
-        return read_head(incoming, outgoing, timeout)
+        return read_head(incoming, request, timeout)
 
 
-def _send_with_body(incoming: Incoming, outgoing: Outgoing, server: Server, timeout: float) -> ResponseHead | None:
-    stream, body = incoming.stream, outgoing.body
-    unsent = outgoing.head(server)
-    if outgoing.expects and not body.is_at_hand():
+def _send_with_body(
+    incoming: Incoming, request: Request, head: bytes, server: Server, timeout: float
+) -> ResponseHead | None:
+    stream, body, unsent = incoming.stream, request.body, head
+    if request.expects and not body.is_at_hand():
         stream.write(unsent)
         unsent = b""
     turn = Turn()
     while True:
-        early = None if unsent else _wait_for_piece(incoming, outgoing, timeout)
+        early = None if unsent else _wait_for_piece(incoming, request, timeout)
         if early is not None:
             return early
         piece = body.read()
@@ -92,7 +71,7 @@ def _framed(body: RequestBody, piece: bytes) -> bytes:
     return http1.chunk(piece) if piece else http1.last_chunk(fit_trailers(body.trailers))
 
 
-def _wait_for_piece(incoming: Incoming, outgoing: Outgoing, timeout: float) -> ResponseHead | None:
+def _wait_for_piece(incoming: Incoming, request: Request, timeout: float) -> ResponseHead | None:
     """Wait until there is more of the body; the head of a final response where that comes before."""
     while True:
         while not incoming.is_empty or incoming.stream.has_input():
@@ -100,22 +79,22 @@ def _wait_for_piece(incoming: Incoming, outgoing: Outgoing, timeout: float) -> R
             head = _read_one_head(incoming)
             if head.status >= 200:
                 return head
-            outgoing.interim(head)
-        if outgoing.body.is_at_hand():
+            request.interim(head)
+        if request.body.is_at_hand():
             return None
-        outgoing.body.wait_with(incoming.stream)
+        request.body.wait_with(incoming.stream)
 
 
-def read_head(incoming: Incoming, outgoing: Outgoing, timeout: float) -> ResponseHead:
+def read_head(incoming: Incoming, request: Request, timeout: float) -> ResponseHead:
     """The head of the final response, after which the body follows; interim ones are passed on.
 
     Each may come within ``timeout`` seconds of the one before. Raises ``StreamError`` or ``BadResponse``.
     """
     for _ in range(MOST_INTERIM):
-        head = _read_one_head(incoming, outgoing.may_switch)
+        head = _read_one_head(incoming, bool(request.upgrade))
         if head.status >= 200 or head.status == SWITCHING:
             return head
-        outgoing.interim(head)
+        request.interim(head)
         incoming.stream.expire_after(timeout)
     raise BadResponse(f"more than {MOST_INTERIM} interim responses")
 

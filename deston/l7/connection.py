@@ -131,14 +131,16 @@ class ClientConnection:
     def _wait_for_request(self) -> bool:
         """Whether a request has begun; an idle client gets the keep-alive time for it."""
         self._turn.give_way()
-        self._incoming.drop_empty_lines(MOST_EMPTY_LINES)
-        if not self._incoming.is_empty:
-            return True
+        incoming = self._incoming
+        if not incoming.is_empty:
+            incoming.drop_empty_lines(MOST_EMPTY_LINES)
+            if not incoming.is_empty:
+                return True
         self.is_idle = True
         seconds = self._listener.keepalive_timeout
         self._stream.expire_after(min(seconds, WAIT_WHEN_STOPPING) if self._is_stopping() else seconds)
         try:
-            return self._incoming.has_more()
+            return incoming.has_more()
         except ReadTimeout:
             return False
         finally:

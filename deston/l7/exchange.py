@@ -27,13 +27,13 @@ from deston.errors import (
     StreamReset,
 )
 from deston.l7 import http1
-from deston.l7.attempt import SWITCHING, Outgoing, read_head, send
-from deston.l7.body import response_body
+from deston.l7.attempt import SWITCHING, read_head, send
+from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
 from deston.l7.http1 import Framing, ResponseHead
 from deston.l7.reading import Reading, give_back
-from deston.l7.request import Response
+from deston.l7.request import Request, Response
 from deston.l7.retry import RetryBudget, is_replayable, may_retry
 from deston.net.stream import ByteStream
 
@@ -50,16 +50,26 @@ KEEP_ALIVE_MARGIN = 1.0
 
 
 class Exchange:
-    """Carries one request to a server of a pool, and its response back."""
+    """Carries one request to a server of a pool, and its response back.
 
-    __slots__ = ("_budget", "_cache", "_config", "_connect", "_outgoing", "_pool")
+    ``head`` makes the bytes with which the request begins for the server that was picked.
+    """
+
+    __slots__ = ("_budget", "_cache", "_config", "_connect", "_head", "_pool", "_request")
 
     def __init__(
-        self, pool: Pool, outgoing: Outgoing, connect: Connect, cache: ConnectionCache, budget: RetryBudget
+        self,
+        pool: Pool,
+        request: Request,
+        head: Callable[[Server], bytes],
+        connect: Connect,
+        cache: ConnectionCache,
+        budget: RetryBudget,
     ) -> None:
         self._pool = pool
         self._config = pool.config
-        self._outgoing = outgoing
+        self._request = request
+        self._head = head
         self._connect = connect
         self._cache = cache
         self._budget = budget
@@ -69,8 +79,8 @@ class Exchange:
 
         ``key`` is what hashing policies hash. Raises ``NoServerAvailable`` or what the last try failed with.
         """
-        body = self._outgoing.body
-        if not body.is_empty and (not self._outgoing.expects or body.is_at_hand()):
+        body = self._request.body
+        if body is not NO_BODY and not body.is_empty and (not self._request.expects or body.is_at_hand()):
             # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
             body.read()
             body.rewind()
@@ -126,38 +136,36 @@ class Exchange:
             log.info("%s: %s, and there is no other server", name, why)
             return None
         log.info("%s: %s, trying another server", name, why)
-        self._outgoing.body.rewind()
+        self._request.body.rewind()
         return lease
 
     @property
     def _replayable(self) -> bool:
-        return is_replayable(self._outgoing.method, self._outgoing.body.replayable)
+        return is_replayable(self._request.method, self._request.body.replayable)
 
     def _try(self, lease: Lease) -> Response:
         try:
-            return self._try_cached(lease) or self._exchange(self._connect_to(lease), lease)
+            connection = self._cache.take(lease.server, self._replayable)
+            response = None if connection is None else self._try_cached(connection, lease)
+            return response or self._exchange(self._connect_to(lease), lease)
         except ConnectError:
             raise
         except (StreamError, BadResponse):
             lease.failed()
             raise
 
-    def _try_cached(self, lease: Lease) -> Response | None:
-        """The response over an idle connection; None where there is none, or the server was just closing it.
+    def _try_cached(self, connection: ServerConnection, lease: Lease) -> Response | None:
+        """The response over an idle connection; None where the server was just closing it.
 
         That is no fault of the server and costs no try (defaults.md, "Stale pooled connection").
         """
-        replayable = self._replayable
-        connection = self._cache.take(lease.server, replayable)
-        if connection is None:
-            return None
         try:
             return self._exchange(connection, lease)
         except (StreamReset, StreamEnded):
             if not self._replayable:
                 raise
             self._cache.stale += 1
-            self._outgoing.body.rewind()
+            self._request.body.rewind()
             return None
 
     def _connect_to(self, lease: Lease) -> ServerConnection:
@@ -174,15 +182,15 @@ class Exchange:
         return ServerConnection(server, endpoint, stream, time.monotonic())
 
     def _exchange(self, connection: ServerConnection, lease: Lease) -> Response:
-        stream, incoming, outgoing = connection.stream, connection.incoming, self._outgoing
-        timeout, client = self._config.server_timeout, outgoing.client
+        stream, incoming, request = connection.stream, connection.incoming, self._request
+        timeout, client = self._config.server_timeout, request.stream
         try:
-            early = send(incoming, outgoing, lease.server, timeout)
+            early = send(incoming, request, self._head(lease.server), lease.server, timeout)
             sent = time.monotonic()
             if client is not None:
                 client.watch(_cancel(client, stream))
-            head = early or read_head(incoming, outgoing, timeout)
-            framing, length = http1.response_framing(outgoing.method, head)
+            head = early or read_head(incoming, request, timeout)
+            framing, length = http1.response_framing(request.method, head)
         except BaseException as error:
             if client is not None:
                 client.watch(None)
@@ -212,15 +220,15 @@ class Exchange:
         self, connection: ServerConnection, lease: Lease, head: ResponseHead, whole: bytes, length: int, idle: float
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
-        if self._outgoing.client is not None:
-            self._outgoing.client.watch(None)
+        if self._request.stream is not None:
+            self._request.stream.watch(None)
         lease.server.bytes_out += len(whole)
         give_back(connection, self._cache, self._config, idle)
         lease.release()
         return Response(head.status, head.reason, self._fields(head), length, whole=whole)
 
     def _fields(self, head: ResponseHead) -> http1.Fields:
-        return response_fields(head, self._outgoing.takes_trailers, self._outgoing.via)
+        return response_fields(head, self._request.takes_trailers, self._request.listener.via)
 
     def _switched(self, head: ResponseHead, reading: Reading) -> Response:
         """The response after which the connection speaks another protocol."""

@@ -16,7 +16,7 @@ from deston.address import client_key
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import Config, Forwarded
+from deston.config.model import Config, Forwarded, ListenerConfig
 from deston.errors import (
     BadRequest,
     ClientGone,
@@ -27,8 +27,7 @@ from deston.errors import (
     RequestTooLarge,
 )
 from deston.l7 import headers, http1
-from deston.l7.attempt import Outgoing
-from deston.l7.body import RequestBody
+from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
 from deston.l7.http1 import Fields
@@ -74,7 +73,7 @@ class Proxy:
         target, host = read_target(request, fields.named)
         pool, target = self._route(request, host, target)
         listener = request.listener
-        if not request.body.is_empty:
+        if request.body is not NO_BODY:
             _limit_body(request.body, listener.max_body_size)
         networks = listener.trusted_proxies
         trusted = headers.is_trusted(request.peer, networks)
@@ -84,11 +83,8 @@ class Proxy:
         def head(server: Server) -> bytes:
             return http1.request_head(request.method, target, _host_for(pool, server, host), lines)
 
-        outgoing = Outgoing(
-            request.method, head, request.body, bool(request.upgrade), request.expects, request.interim,
-            request.takes_trailers, request.stream, listener.via,
-        )  # fmt: skip
-        exchange = Exchange(pool, outgoing, self._connect, connection_cache(), self._budgets[pool.name])
+        budget = self._budgets[pool.name]
+        exchange = Exchange(pool, request, head, self._connect, connection_cache(), budget)
         return exchange.run(client_key(client))
 
     def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
@@ -126,27 +122,21 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
     What follows from the fields alone is the same for each request with the same ones.
     """
     listener = request.listener
-    forms = listener.forwarded
     if trusted:
-        told = _kept_lines(request, fields, request.peer, host, True, forms)
-        return told + request.identity + _end_of_body(request, fields)
-    key = (
-        request.scheme, forms, listener.via, request.minor_version, request.takes_trailers, request.upgrade,
-        request.expects, request.body.length is None,
-    )  # fmt: skip
-    kept: bytes | None = fields.kept.get(key)
-    if kept is None:
-        kept = _kept_lines(request, fields, "", host, False, forms - _RFC7239)
+        told = _kept_lines(request, fields, request.peer, host, True, listener.forwarded)
+        return told + request.identity
+    # All else that matters follows from the fields, where these come from a head that repeats.
+    key = (listener.name, request.scheme, request.minor_version)
+    found: tuple[ListenerConfig, bytes] | None = fields.kept.get(key)
+    if found is None or found[0] is not listener:
+        lines = _kept_lines(request, fields, "", host, False, listener.forwarded - _RFC7239)
         if b"host" in fields.named:  # Else the host is in the target.
-            fields.kept[key] = kept
-    lines = kept
-    if forms is not _X_FORWARDED and forms != _X_FORWARDED:
-        lines += _told_otherwise(request, host, forms)
+            fields.kept[key] = listener, lines
     else:
-        lines += headers.peer_lines(request.peer)
-    if request.identity:
-        lines += request.identity
-    return lines + _end_of_body(request, fields)
+        lines = found[1]
+    if listener.forwarded == _X_FORWARDED:
+        return lines + headers.peer_lines(request.peer) + request.identity
+    return lines + _told_otherwise(request, host, listener.forwarded) + request.identity
 
 
 _RFC7239 = frozenset({Forwarded.RFC7239})
@@ -181,7 +171,7 @@ def _kept_lines(
         kept.append((b"Connection", b", ".join(said)))
     if request.expects:
         kept.append((b"Expect", b"100-continue"))
-    return http1.field_lines(kept)
+    return http1.field_lines(kept) + _end_of_body(request, fields)
 
 
 def _end_of_body(request: Request, fields: Fields) -> bytes:

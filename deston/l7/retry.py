@@ -26,6 +26,7 @@ SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 # not multiply the load. So the share is of the last seconds, as in Finagle's budget, not of this instant.
 BUDGET_SHARE = 0.2
 BUDGET_WINDOW = 10.0
+_HALF_WINDOW = BUDGET_WINDOW / 2
 BUDGET_FLOOR = 3
 
 
@@ -84,7 +85,8 @@ class RetryBudget:
 
     def request(self, now: float) -> None:
         """Count a request."""
-        self._slide(now)
+        if now - self._began >= _HALF_WINDOW:
+            self._slide(now)
         self._requests += 1
 
     def take(self, now: float) -> bool:
@@ -96,8 +98,7 @@ class RetryBudget:
         return fits
 
     def _slide(self, now: float) -> None:
-        half = BUDGET_WINDOW / 2
-        if now - self._began < half:
+        if now - self._began < _HALF_WINDOW:
             return
         self._recent = (self._requests, self._retries) if now - self._began < BUDGET_WINDOW else (0, 0)
         self._requests = self._retries = 0

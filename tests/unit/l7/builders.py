@@ -18,7 +18,7 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import AdminConfig, Config, GlobalConfig, ListenerConfig, Protocol, RouteConfig
 from deston.errors import ConnectError
-from deston.l7.body import RequestBody
+from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.http1 import Field
 from deston.l7.request import Request
 from deston.net.fake import FakeStream
@@ -65,7 +65,7 @@ def make_request(*fields: Field, **changes: Any) -> Request:
         "method": b"GET",
         "target": b"/",
         "fields": [(b"Host", b"example.com"), *fields],
-        "body": RequestBody(None, 0),
+        "body": NO_BODY,
         "peer": "192.0.2.1",
         "scheme": "http",
     }

@@ -20,8 +20,7 @@ from deston import errors
 from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
-from deston.l7.attempt import Outgoing
-from deston.l7.body import RequestBody
+from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.exchange import Exchange
 from deston.l7.incoming import PIECE
@@ -30,7 +29,7 @@ from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream
 from tests.builders import make_pool, make_server_configs
 from tests.properties import unhurried
-from tests.unit.l7.builders import Sentences, Servers, make_body, response
+from tests.unit.l7.builders import Sentences, Servers, make_body, make_request, response
 from tests.unit.l7.streams import AnswersInTurn
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -63,8 +62,8 @@ class Bench:
         self.budget = RetryBudget()
 
     def run(self, method: bytes = b"GET", body: RequestBody | None = None) -> Response:
-        outgoing = Outgoing(method, lambda server: HEAD, body or RequestBody(None, 0))
-        return Exchange(self.pool, outgoing, self.servers, self.cache, self.budget).run("")
+        request = make_request(method=method, body=body or NO_BODY)
+        return Exchange(self.pool, request, lambda server: HEAD, self.servers, self.cache, self.budget).run("")
 
     def read(self, method: bytes = b"GET", body: RequestBody | None = None) -> bytes:
         """The whole body of a response."""
