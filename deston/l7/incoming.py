@@ -51,7 +51,7 @@ class Incoming:
         """Whether anything comes before the end of the stream; waits for it."""
         try:
             if self.is_empty:
-                self._fill()
+                self._fill_when_ready()
         except StreamEnded:
             return False
         return True
@@ -82,7 +82,7 @@ class Incoming:
         """
         searched = 0
         if self._start == len(self._buffer):
-            self._fill()
+            self._fill_when_ready()
         while True:
             index = self._buffer.find(end, self._start + searched)
             if index >= 0:
@@ -122,6 +122,12 @@ class Incoming:
         else:
             self._buffer, self._start = b"", 0
         return found
+
+    def _fill_when_ready(self) -> None:
+        """Take what comes first: an answer, or a request, is hardly ever there by the time that it is waited for."""
+        self._buffer, self._start = self.stream.read_when_ready(PIECE), 0
+        if not self._buffer:
+            raise StreamEnded("the connection ended where more had to come")
 
     def _fill(self) -> None:
         more = self.stream.read(PIECE)

@@ -70,6 +70,10 @@ class FakeStream:
             self._script.insert(0, piece[limit:])
         return piece[:limit]
 
+    def read_when_ready(self, limit: int) -> bytes:
+        """As ``read``: nothing ever waits here."""
+        return self.read(limit)
+
     def write(self, data: Bytes) -> None:
         """Keep ``data``; raises ``write_error`` where the peer does not take all of it."""
         self._require_open()
