@@ -12,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.server import Server
@@ -31,10 +32,10 @@ from deston.l7.attempt import SWITCHING, read_head, send
 from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
-from deston.l7.http1 import Framing, ResponseHead
+from deston.l7.http1 import Fields, Framing, ResponseHead
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
-from deston.l7.retry import RetryBudget, is_replayable, may_retry
+from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
 from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
@@ -55,7 +56,7 @@ class Exchange:
     ``head`` makes the bytes with which the request begins for the server that was picked.
     """
 
-    __slots__ = ("_budget", "_cache", "_config", "_connect", "_head", "_pool", "_request")
+    __slots__ = ("_budget", "_cache", "_config", "_connect", "_head", "_is_safe", "_pool", "_request")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Exchange:
         self._connect = connect
         self._cache = cache
         self._budget = budget
+        self._is_safe = request.method in SAFE_METHODS
 
     def run(self, key: str) -> Response:
         """The response of a server; a try that failed goes to another server where that is allowed.
@@ -141,7 +143,7 @@ class Exchange:
 
     @property
     def _replayable(self) -> bool:
-        return is_replayable(self._request.method, self._request.body.replayable)
+        return self._is_safe and self._request.body.replayable
 
     def _try(self, lease: Lease) -> Response:
         try:
@@ -190,34 +192,32 @@ class Exchange:
             if client is not None:
                 client.watch(_cancel(client, stream))
             head = early or read_head(incoming, request, timeout)
-            framing, length = http1.response_framing(request.method, head)
+            plan = _plan(head, request)
         except BaseException as error:
             if client is not None:
                 client.watch(None)
             # Half a request must not look like a whole one.
             stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
-        has_length = framing is Framing.LENGTH or framing is Framing.NONE
         idle_seconds = 0.0
         if early is None:
             lease.server.observe_latency(time.monotonic() - sent)
-            idle_seconds = self._idle_seconds(head, framing)
-            if has_length and head.status != SWITCHING:
-                whole = incoming.take_whole(length) if length else b""
+            idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
+            if plan.length is not None and head.status != SWITCHING:
+                whole = incoming.take_whole(plan.body_length) if plan.body_length else b""
                 if whole is not None:
-                    return self._at_once(connection, lease, head, whole, length, idle_seconds)
-        body = response_body(framing, length, incoming)
+                    return self._at_once(connection, lease, head, plan, whole, idle_seconds)
+        body = response_body(plan.framing, plan.body_length, incoming)
         reading = Reading(self._config, lease, self._cache, connection, body, client, idle_seconds)
         if head.status == SWITCHING:
             return self._switched(head, reading)
-        known = length if has_length else None
         return Response(
-            head.status, head.reason, self._fields(head), known, reading.read, reading.close,
+            head.status, head.reason, plan.fields, plan.length, reading.read, reading.close,
             trailers=reading.trailers, is_at_hand=reading.is_at_hand,
         )  # fmt: skip
 
     def _at_once(
-        self, connection: ServerConnection, lease: Lease, head: ResponseHead, whole: bytes, length: int, idle: float
+        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: _Plan, whole: bytes, idle: float
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
         if self._request.stream is not None:
@@ -225,10 +225,7 @@ class Exchange:
         lease.server.bytes_out += len(whole)
         give_back(connection, self._cache, self._config, idle)
         lease.release()
-        return Response(head.status, head.reason, self._fields(head), length, whole=whole)
-
-    def _fields(self, head: ResponseHead) -> http1.Fields:
-        return response_fields(head, self._request.takes_trailers, self._request.listener.via)
+        return Response(head.status, head.reason, plan.fields, plan.length, whole=whole)
 
     def _switched(self, head: ResponseHead, reading: Reading) -> Response:
         """The response after which the connection speaks another protocol."""
@@ -236,15 +233,31 @@ class Exchange:
         fields += [(b"Connection", b"upgrade"), *((b"Upgrade", one) for one in head.named.get(b"upgrade", ()))]
         return Response(head.status, head.reason, fields, 0, reading.read, reading.close, tunnel=reading.tunnel())
 
-    def _idle_seconds(self, head: ResponseHead, framing: Framing) -> float:
-        """How long the connection may idle after the response, 0.0 where the server closes it."""
-        if framing is Framing.CLOSE:
-            return 0.0
-        kept = head.fields.kept
-        most = kept.get(_idle_time)
-        if most is None:
-            most = kept[_idle_time] = _idle_time(head)
-        return min(most, self._config.idle_timeout)
+
+class _Plan(NamedTuple):
+    """What follows from a response's head for requests of one kind: how its body ends, and what goes on to the client.
+
+    ``length`` is that of the body where it is known from the head, else None.
+    """
+
+    framing: Framing
+    body_length: int
+    length: int | None
+    idle_seconds: float
+    fields: Fields
+
+
+def _plan(head: ResponseHead, request: Request) -> _Plan:
+    """What follows from a head; raises ``BadResponse`` where its framing is in doubt."""
+    key = (_plan, request.method == b"HEAD", request.takes_trailers, request.listener.via)
+    plan: _Plan | None = head.fields.kept.get(key)
+    if plan is None:
+        framing, length = http1.response_framing(request.method, head)
+        known = length if framing in (Framing.NONE, Framing.LENGTH) else None
+        idle_seconds = 0.0 if framing is Framing.CLOSE else _idle_time(head)
+        fields = response_fields(head, request.takes_trailers, request.listener.via)
+        plan = head.fields.kept[key] = _Plan(framing, length, known, idle_seconds, fields)
+    return plan
 
 
 def _idle_time(head: ResponseHead) -> float:

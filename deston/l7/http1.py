@@ -221,14 +221,6 @@ def response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
 
     Raises ``BadResponse`` where two readings are possible.
     """
-    key = (response_framing, method == b"HEAD")
-    found: tuple[Framing, int] | None = head.fields.kept.get(key)
-    if found is None:
-        found = head.fields.kept[key] = _read_response_framing(method, head)
-    return found
-
-
-def _read_response_framing(method: bytes, head: ResponseHead) -> tuple[Framing, int]:
     codings = head.named.get(b"transfer-encoding")
     length = content_length(head.named, BadResponse)
     if codings:

@@ -14,6 +14,7 @@ from deston.net.stream import ByteStream
 
 # One read from a server: large enough that the calls do not count, small enough for a thousand at once.
 PIECE = 64 * 1024
+_ENDED = "the connection ended where more had to come"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -49,12 +50,9 @@ class Incoming:
 
     def has_more(self) -> bool:
         """Whether anything comes before the end of the stream; waits for it."""
-        try:
-            if self.is_empty:
-                self._fill_when_ready()
-        except StreamEnded:
-            return False
-        return True
+        if self._start == len(self._buffer):
+            self._buffer, self._start = self.stream.read_when_ready(PIECE), 0
+        return bool(self._buffer)
 
     def drop_empty_lines(self, most: int) -> None:
         """Pass over so many empty lines at most that are there already; old clients send one behind a body."""
@@ -81,8 +79,8 @@ class Incoming:
         bare LF, ``StreamEnded`` where the stream ends before.
         """
         searched = 0
-        if self._start == len(self._buffer):
-            self._fill_when_ready()
+        if not self.has_more():
+            raise StreamEnded(_ENDED)
         while True:
             index = self._buffer.find(end, self._start + searched)
             if index >= 0:
@@ -115,22 +113,16 @@ class Incoming:
         return self._take(count)
 
     def _take(self, count: int) -> bytes:
-        end = self._start + count
-        found = self._buffer[self._start : end]
-        if end < len(self._buffer):
+        buffer, start = self._buffer, self._start
+        end = start + count
+        if end < len(buffer):
             self._start = end
         else:
             self._buffer, self._start = b"", 0
-        return found
-
-    def _fill_when_ready(self) -> None:
-        """Take what comes first: an answer, or a request, is hardly ever there by the time that it is waited for."""
-        self._buffer, self._start = self.stream.read_when_ready(PIECE), 0
-        if not self._buffer:
-            raise StreamEnded("the connection ended where more had to come")
+        return buffer[start:end]
 
     def _fill(self) -> None:
         more = self.stream.read(PIECE)
         if not more:
-            raise StreamEnded("the connection ended where more had to come")
+            raise StreamEnded(_ENDED)
         self._buffer, self._start = self._buffer[self._start :] + more, 0

@@ -88,7 +88,7 @@ class Proxy:
         return exchange.run(client_key(client))
 
     def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
-        if self.router:
+        if not self.router.is_empty:
             route = self.router.match(host_without_port(host), target.decode("latin-1"))
             if route is not None:
                 return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)

@@ -121,7 +121,9 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     """
     if not _is_fit_method(request.method):
         raise BadRequest("the method is malformed, or asks for a tunnel")
-    target, authority = _split_absolute(request)
+    target, authority = request.target, None
+    if target[:1] != b"/":
+        target, authority = _split_absolute(request)
     if _UNFIT_FOR_TARGET.search(target) or not (target.startswith(b"/") or _is_asterisk(target, request)):
         raise BadRequest("the request target is malformed")
     hosts = named.get(b"host", [])
@@ -150,8 +152,6 @@ def _is_asterisk(target: bytes, request: Request) -> bool:
 
 def _split_absolute(request: Request) -> tuple[bytes, bytes | None]:
     """The target in origin form, and the authority where there was one (RFC 9112 section 3.2.2)."""
-    if request.target.startswith(b"/"):
-        return request.target, None
     match = _ABSOLUTE.fullmatch(request.target)
     if match is None:
         return request.target, None

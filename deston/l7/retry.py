@@ -30,11 +30,6 @@ _HALF_WINDOW = BUDGET_WINDOW / 2
 BUDGET_FLOOR = 3
 
 
-def is_replayable(method: bytes, body_replayable: bool) -> bool:
-    """Whether a request that a server may have seen can be sent again."""
-    return method in SAFE_METHODS and body_replayable
-
-
 # What ``retry_on`` calls the failures of a try that may have reached its server.
 _CAUSES: dict[type[DestonError], RetryCause] = {
     StreamError: RetryCause.RESET,

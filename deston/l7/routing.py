@@ -53,9 +53,7 @@ class Router:
     def __init__(self, routes: Iterable[RouteConfig]) -> None:
         candidates = [_Candidate(host, route) for route in routes for host in route.hosts or ("",)]
         self._candidates = sorted(candidates, key=lambda one: one.precedence, reverse=True)
-
-    def __bool__(self) -> bool:
-        return bool(self._candidates)
+        self.is_empty = not self._candidates
 
     def match(self, host: str, path: str) -> RouteConfig | None:
         """The route of a request, or None.

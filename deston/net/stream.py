@@ -111,8 +111,14 @@ class Stream:
 
     def read_when_ready(self, limit: int) -> bytes:
         """As ``read``, but wait first: where nothing is there yet, the call that finds it out costs a tenth of all."""
-        self.wait_readable()
-        return self.read(limit)
+        while True:
+            self.wait_readable()
+            try:
+                return self.socket.recv(limit)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise translated(error) from error
 
     def read_into(self, buffer: memoryview) -> int:
         """Receive into ``buffer``; the number of bytes, 0 at the end of the stream."""

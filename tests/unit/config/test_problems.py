@@ -98,6 +98,9 @@ WRONG_KIND = [
     ("protocol = tcp", "protocol = tcp\n    tls = on", [
         "13: listeners.db.tls: unknown way of TLS 'on' (known: off, terminate, passthrough)"
     ]),
+    ("protocol = http\n", "protocol = http\n    tls = passthrough\n", [
+        "9: listeners.web.tls: an http listener cannot read what it passes through: off or terminate"
+    ]),
     ("protocol = tcp", "protocol = tcp\n    access_log = syslog:here", [
         "13: listeners.db.access_log: 'here' has no port (write host:port)"
     ]),

@@ -7,32 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deston import errors
-from deston.l7.retry import BUDGET_FLOOR, BUDGET_SHARE, BUDGET_WINDOW, RetryBudget, is_replayable, may_retry
+from deston.config.model import RetryCause
+from deston.l7.retry import BUDGET_FLOOR, BUDGET_SHARE, BUDGET_WINDOW, SAFE_METHODS, RetryBudget, may_retry
 from tests.properties import unhurried
 
 REFUSED = errors.ConnectError("refused")
 RESET = errors.StreamReset("reset")
 
 
-@pytest.mark.parametrize(
-    ("method", "body_replayable", "expected"),
-    [
-        (b"GET", True, True),
-        (b"HEAD", True, True),
-        (b"OPTIONS", True, True),
-        (b"GET", False, False),
-        (b"POST", True, False),
-        (b"PUT", True, False),
-        (b"DELETE", True, False),
-        (b"PATCH", True, False),
-        (b"TRACE", True, False),
-        (b"get", True, False),
-        (b"PROPFIND", True, False),
-    ],
-)
-def test_what_can_be_sent_again(method: bytes, body_replayable: bool, expected: bool) -> None:
-    """Only safe methods whose body is still in memory, once a server may have seen the request."""
-    assert is_replayable(method, body_replayable) is expected
+def test_what_may_be_sent_twice() -> None:
+    """The safe methods of RFC 9110 that have an effect of their own on nothing (TRACE is of no use here)."""
+    assert {b"GET", b"HEAD", b"OPTIONS"} == SAFE_METHODS
 
 
 # Each failure, whether a request that can be replayed may go to another server after it, and any other request.
@@ -138,3 +123,21 @@ def test_retries_never_outgrow_their_share(events: list[tuple[bool, float]]) -> 
             covered = sum(one >= now - BUDGET_WINDOW for one in requests)
             recent = sum(one > now - BUDGET_WINDOW / 2 for one in retries)
             assert recent <= max(BUDGET_FLOOR, covered * BUDGET_SHARE + 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (errors.StreamReset, RetryCause.RESET),
+        (errors.StreamEnded, RetryCause.RESET),
+        (errors.ReadTimeout, RetryCause.TIMEOUT),
+        (errors.WriteTimeout, RetryCause.TIMEOUT),
+        (errors.BadResponse, RetryCause.MALFORMED),
+    ],
+)
+def test_what_a_pool_asks_for(error: type[errors.DestonError], cause: RetryCause) -> None:
+    """Each failure has the cause by which ``retry_on`` calls it, and no other one."""
+    for asked in RetryCause:
+        allowed = may_retry(error("x"), True, 1, 2, RetryBudget(), 0.0, frozenset({asked}))
+        assert allowed is (asked is cause)
+    assert not may_retry(error("x"), True, 1, 2, RetryBudget(), 0.0, frozenset())

@@ -4,7 +4,7 @@ import pytest
 from configobj.validate import ValidateError
 
 from deston.config.checks.base import CHECKS
-from deston.config.model import Forwarded
+from deston.config.model import Forwarded, RetryCause, RetryOn
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from deston.config.model import Forwarded
         ("forwarded", "X-Forwarded", frozenset({Forwarded.X_FORWARDED})),
         ("forwarded", ["x-forwarded", "rfc7239"], frozenset(Forwarded)),
         ("forwarded", "off", frozenset()),
+        ("retry_on", "off", RetryOn(frozenset(), frozenset())),
+        ("retry_on", ["Timeout", "503"], RetryOn(frozenset({RetryCause.TIMEOUT}), frozenset({503}))),
         ("statuses", "200", ((200, 200),)),
         ("statuses", ["200-299", "304 - 304"], ((200, 299), (304, 304))),
     ],
@@ -47,6 +49,9 @@ def test_a_good_text_is_its_value(name: str, value: object, expected: object) ->
         ("host_header", "a\n"),
         ("forwarded", ["off", "x-forwarded"]),
         ("forwarded", "forwarded-for"),
+        ("retry_on", ["off", "reset"]),
+        ("retry_on", "200"),
+        ("retry_on", "error"),
         ("statuses", []),
         ("statuses", "99"),
         ("statuses", "600"),
