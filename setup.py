@@ -34,6 +34,7 @@ DEV = [
     "types-gevent",
     "types-requests",
     "waitress>=3",
+    "websockets>=15",  # The first whose clients and servers in threads have all that the asynchronous ones have.
 ]
 
 
