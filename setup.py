@@ -24,6 +24,7 @@ RUNTIME = [
 FAST = ["gunicorn_h1c>=0.6,<0.7"]
 DEV = [
     "coverage>=7.10",  # The first that measures forked and started processes by itself (`patch`).
+    "h11>=0.16",  # The parser that ours is compared with; older ones take anything for the end of a chunk.
     "hypothesis>=6.100",
     "mypy>=1.14",
     "pytest>=8.3",
