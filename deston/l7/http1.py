@@ -45,7 +45,7 @@ _FIELD_LINE = rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\r\n"
 _FIELD = re.compile(_FIELD_LINE)
 _FIELDS = re.compile(rb"(?:" + _FIELD_LINE + rb")*")
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
-_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/[0-9]\.[0-9]\r\n")
+_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?:[02-9]\.[0-9]|1\.[2-9])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # RFC 9112 section 7.1.1, and the blanks with which some servers pad a size.
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
