@@ -18,7 +18,6 @@ from deston.balancer.pool import Lease, Pool
 from deston.balancer.server import Server
 from deston.errors import (
     BadResponse,
-    ClientGone,
     ConnectError,
     DestonError,
     NoServerAvailable,
@@ -33,6 +32,7 @@ from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
 from deston.l7.http1 import Fields, Framing, ResponseHead
+from deston.l7.leaving import ClientWatch
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
@@ -185,17 +185,18 @@ class Exchange:
 
     def _exchange(self, connection: ServerConnection, lease: Lease) -> Response:
         stream, incoming, request = connection.stream, connection.incoming, self._request
-        timeout, client = self._config.server_timeout, request.stream
+        timeout = self._config.server_timeout
+        watch: ClientWatch | None = None
         try:
             early = send(incoming, request, self._head(lease.server), lease.server, timeout)
             sent = time.monotonic()
-            if client is not None:
-                client.watch(_cancel(client, stream))
+            if request.stream is not None:
+                watch = ClientWatch(request.stream, stream, early is None and request.minor_version > 0)
             head = early or read_head(incoming, request, timeout)
             plan = _plan(head, request)
         except BaseException as error:
-            if client is not None:
-                client.watch(None)
+            if watch is not None:
+                watch.end()
             # Half a request must not look like a whole one.
             stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
@@ -206,9 +207,11 @@ class Exchange:
             if plan.length is not None and head.status != SWITCHING:
                 whole = incoming.take_whole(plan.body_length) if plan.body_length else b""
                 if whole is not None:
+                    if watch is not None:
+                        watch.end()
                     return self._at_once(connection, lease, head, plan, whole, idle_seconds)
         body = response_body(plan.framing, plan.body_length, incoming)
-        reading = Reading(self._config, lease, self._cache, connection, body, client, idle_seconds)
+        reading = Reading(self._config, lease, self._cache, connection, body, watch, idle_seconds)
         if head.status == SWITCHING:
             return self._switched(head, reading)
         return Response(
@@ -220,8 +223,6 @@ class Exchange:
         self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: _Plan, whole: bytes, idle: float
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
-        if self._request.stream is not None:
-            self._request.stream.watch(None)
         lease.server.bytes_out += len(whole)
         give_back(connection, self._cache, self._config, idle)
         lease.release()
@@ -266,15 +267,3 @@ def _idle_time(head: ResponseHead) -> float:
         return 0.0
     said = [_KEEP_ALIVE_TIMEOUT.search(value) for value in head.named.get(b"keep-alive", ())]
     return max(0.0, min([float(match[1]) - KEEP_ALIVE_MARGIN for match in said if match], default=float("inf")))
-
-
-def _cancel(client: ByteStream, server: ByteStream) -> Callable[[], None]:
-    """What the hub calls when a client speaks while its response is due: if it has left, the exchange is over."""
-
-    def look() -> None:
-        if client.has_ended():
-            server.interrupt(ClientGone("the client left before its response was there"))
-        else:
-            client.watch(None)  # It has sent its next request already.
-
-    return look

@@ -17,8 +17,8 @@ from deston.l7.body import ResponseBody
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import fit_trailers
 from deston.l7.http1 import Field
+from deston.l7.leaving import ClientWatch
 from deston.l7.request import Tunnel
-from deston.net.stream import ByteStream
 
 
 def give_back(connection: ServerConnection, cache: ConnectionCache, config: PoolConfig, idle_seconds: float) -> None:
@@ -32,7 +32,7 @@ def give_back(connection: ServerConnection, cache: ConnectionCache, config: Pool
 class Reading:
     """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all."""
 
-    __slots__ = ("_body", "_cache", "_client", "_config", "_connection", "_lease", "_open", "idle_seconds")
+    __slots__ = ("_body", "_cache", "_config", "_connection", "_lease", "_open", "_watch", "idle_seconds")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Reading:
         cache: ConnectionCache,
         connection: ServerConnection,
         body: ResponseBody,
-        client: ByteStream | None,
+        watch: ClientWatch | None,
         idle_seconds: float,
     ) -> None:
         self._config = config
@@ -49,7 +49,9 @@ class Reading:
         self._cache = cache
         self._connection = connection
         self._body = body
-        self._client = client
+        self._watch = watch
+        if watch is not None:
+            watch.response_begins()
         self._open = True
         self.idle_seconds = idle_seconds
 
@@ -95,7 +97,7 @@ class Reading:
         if not self._open:
             return
         self._open = False
-        if self._client is not None:
-            self._client.watch(None)
+        if self._watch is not None:
+            self._watch.end()
         give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0)
         self._lease.release()

@@ -43,6 +43,8 @@ class FakeStream:
         self.quiet = quiet
         self.closed = False
         self.aborted = False
+        #: Whether the peer has gone for good.
+        self.broken = False
         self.write_timeout = 0.0
         self.deadline_s: float | None = None
         self.watched: Callable[[], object] | None = None
@@ -102,6 +104,17 @@ class FakeStream:
     def has_ended(self) -> bool:
         """Whether the script is over."""
         return not self._script
+
+    def is_broken(self) -> bool:
+        """What ``broken`` says."""
+        return self.broken
+
+    def send_at_once(self, data: Bytes) -> int:
+        """Keep ``data``, all of it, while open."""
+        if self.closed:
+            return 0
+        self._written += data
+        return len(data)
 
     def wait_readable(self) -> None:
         """Nothing ever waits here."""

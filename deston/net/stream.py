@@ -30,7 +30,7 @@ NEVER = math.inf
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 READ, WRITE = 1, 2
 # The states of a TCP connection whose peer has ended or reset it, as TCP_INFO begins with one: CLOSE, CLOSE_WAIT.
-_OVER = frozenset({7, 8})
+_CLOSED, _ENDED = 7, 8
 
 
 class ByteStream(Protocol):
@@ -63,6 +63,12 @@ class ByteStream(Protocol):
 
     def has_ended(self) -> bool:
         """Whether the peer has ended or broken off, be there something left to read or not."""
+
+    def is_broken(self) -> bool:
+        """Whether the peer has broken off, in both directions."""
+
+    def send_at_once(self, data: Bytes) -> int:
+        """Send what is taken without waiting, and say how much; nothing where that cannot be."""
 
     def wait_readable(self) -> None:
         """Wait until the peer has sent something, or ended."""
@@ -254,10 +260,17 @@ class Stream:
         """Whether the peer has ended or broken off, be there something left to read or not."""
         if self.socket.family == socket.AF_UNIX:
             return self._is_at_end()
+        return self._state() in (_CLOSED, _ENDED)
+
+    def is_broken(self) -> bool:
+        """Whether the peer has broken off, in both directions; of a unix socket, only a write tells."""
+        return self.socket.family != socket.AF_UNIX and self._state() == _CLOSED
+
+    def _state(self) -> int:
         try:
-            return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _OVER
+            return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
         except OSError:
-            return True
+            return _CLOSED
 
     def _is_at_end(self) -> bool:
         try:

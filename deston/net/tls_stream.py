@@ -277,6 +277,12 @@ class TlsStream:
     def has_been_quiet(self) -> bool:
         return False  # What the hub has seen may be TLS's own.
 
+    def is_broken(self) -> bool:
+        return self._stream.is_broken()
+
+    def send_at_once(self, data: Bytes) -> int:
+        return 0  # What is encrypted has to be sent, whenever that is.
+
     def has_ended(self) -> bool:
         return self._stream.has_ended()
 

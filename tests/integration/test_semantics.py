@@ -207,6 +207,18 @@ def test_a_client_that_leaves(site: Site) -> None:
             assert server.was_reset() or server.read_all() == b""
 
 
+def test_a_client_that_ends_its_side(site: Site) -> None:
+    """It still gets its response: an interim one tells it from a client that has left."""
+    with site.connect() as client:
+        client.send(request())
+        client.end()
+        with site.server.accept() as server:
+            server.read_head()
+            assert client.read_head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            server.send(OK)
+            assert client.read_all().endswith(b"\r\n\r\nok")
+
+
 def test_a_client_that_leaves_a_silent_stream(site: Site) -> None:
     """Nor does a server go on with a body that nobody takes."""
     with site.connect() as client:
