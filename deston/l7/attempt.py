@@ -49,7 +49,7 @@ def _send_with_body(
         unsent = b""
     turn = Turn()
     while True:
-        early = None if unsent else _wait_for_piece(incoming, request, timeout)
+        early = None if unsent else _wait_for_piece(incoming, request, timeout, turn)
         if early is not None:
             return early
         piece = body.read()
@@ -71,7 +71,7 @@ def _framed(body: RequestBody, piece: bytes) -> bytes:
     return http1.chunk(piece) if piece else http1.last_chunk(fit_trailers(body.trailers))
 
 
-def _wait_for_piece(incoming: Incoming, request: Request, timeout: float) -> ResponseHead | None:
+def _wait_for_piece(incoming: Incoming, request: Request, timeout: float, turn: Turn) -> ResponseHead | None:
     """Wait until there is more of the body; the head of a final response where that comes before."""
     while True:
         while not incoming.is_empty or incoming.stream.has_input():
@@ -79,7 +79,8 @@ def _wait_for_piece(incoming: Incoming, request: Request, timeout: float) -> Res
             head = _read_one_head(incoming)
             if head.status >= 200:
                 return head
-            request.interim(head)
+            _pass_on(request, head)
+            turn.give_way()
         if request.body.is_at_hand():
             return None
         request.body.wait_with(incoming.stream)
@@ -90,13 +91,20 @@ def read_head(incoming: Incoming, request: Request, timeout: float) -> ResponseH
 
     Each may come within ``timeout`` seconds of the one before. Raises ``StreamError`` or ``BadResponse``.
     """
-    for _ in range(MOST_INTERIM):
+    while True:
         head = _read_one_head(incoming, bool(request.upgrade))
         if head.status >= 200 or head.status == SWITCHING:
             return head
-        request.interim(head)
+        _pass_on(request, head)
         incoming.stream.expire_after(timeout)
-    raise BadResponse(f"more than {MOST_INTERIM} interim responses")
+
+
+def _pass_on(request: Request, head: ResponseHead) -> None:
+    """Pass an interim response on; a server that says nothing else has failed."""
+    request.interims += 1
+    if request.interims > MOST_INTERIM:
+        raise BadResponse(f"more than {MOST_INTERIM} interim responses")
+    request.interim(head)
 
 
 def _read_one_head(incoming: Incoming, may_switch: bool = False) -> ResponseHead:

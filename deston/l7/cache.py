@@ -20,7 +20,7 @@ from deston.net.stream import ByteStream
 class ServerConnection:
     """One connection to a server; ``opened`` is when it was, on the monotonic clock in seconds."""
 
-    __slots__ = ("endpoint", "incoming", "opened", "server", "stream", "until")
+    __slots__ = ("endpoint", "incoming", "is_certain", "opened", "server", "stream", "until")
 
     def __init__(self, server: Server, endpoint: Address | None, stream: ByteStream, opened: float) -> None:
         self.server = server
@@ -29,6 +29,8 @@ class ServerConnection:
         self.stream = stream
         self.incoming = Incoming(stream)
         self.opened = opened
+        #: Whether the last response had a body; after one without, a server may send what belongs to none.
+        self.is_certain = True
         #: Until when it may idle.
         self.until = 0.0
 
@@ -55,7 +57,7 @@ class ConnectionCache:
             one = idle.pop()
             if one.until > time.monotonic() and one.endpoint == server.endpoint:
                 stream = one.stream
-                if (is_replayable and stream.has_been_quiet) or stream.is_quiet():
+                if (is_replayable and one.is_certain and stream.has_been_quiet) or stream.is_quiet():
                     self.reused += 1
                     return one
             self.stale += 1

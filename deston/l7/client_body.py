@@ -39,17 +39,18 @@ class ClientBody:
         """The fields behind a body in chunks, once its end was read."""
         return () if self._chunks is None else self._chunks.trailers
 
-    def go_ahead(self) -> None:
-        """The client has been told to send."""
-        self._waits = False
+    def go_ahead(self) -> bool:
+        """The server wants the body; whether the client waits to be told so, once."""
+        waits, self._waits = self._waits, False
+        return waits
 
     def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes; empty at the end."""
         stream = self._incoming.stream
+        if self._waits:
+            self._tell_to_send()
         stream.expire_after(self._seconds)
         try:
-            if self._waits:
-                self._tell_to_send()
             return self._incoming.read(limit) if self._chunks is None else self._chunks.read()
         except ReadTimeout:
             raise RequestTimeout("the client's body did not come in time") from None
@@ -70,16 +71,21 @@ class ClientBody:
         other.watch(getcurrent().switch)
         try:
             stream.wait_readable()
+            return
         except ReadTimeout:
             if not self._waits:
                 raise RequestTimeout("the client's body did not come in time") from None
-            self._tell_to_send()
         except StreamError as error:
             raise ClientGone(f"the client's body cannot be read: {error}") from error
         finally:
             other.watch(None)
+        self._tell_to_send()
 
     def _tell_to_send(self) -> None:
         self._waits = False
-        if self._incoming.is_empty:
+        if not self._incoming.is_empty:
+            return
+        try:
             self._incoming.stream.write(_CONTINUE)
+        except StreamError as error:
+            raise ClientGone(f"100 Continue cannot be sent: {error}") from error

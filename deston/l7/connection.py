@@ -214,8 +214,8 @@ class ClientConnection:
         """Pass an interim response on; clients of HTTP/1.0 know none (RFC 9110 section 15.2)."""
         if not self._minor_version:
             return
-        if head.status == http1.CONTINUE and self._body is not None:
-            self._body.go_ahead()
+        if head.status == http1.CONTINUE and self._body is not None and not self._body.go_ahead():
+            return
         fields = response_fields(head, False, False)
         try:
             self._stream.write(http1.response_head(head.status, head.reason, fields) + b"\r\n")

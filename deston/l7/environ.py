@@ -8,12 +8,14 @@ what PEP 3333 alone gives is the fallback, with its losses: the order, case and 
 
 from __future__ import annotations
 
+import _socket
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from deston.address import Address
 from deston.config.model import ListenerConfig
 from deston.errors import BadRequest, ClientGone, LengthRequired, ReadTimeout
 from deston.l7.body import NO_BODY, RequestBody
@@ -37,6 +39,18 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 Environ = dict[str, Any]
 
 
+def _hosts(bind: Address) -> list[str]:
+    """The address of a socket that is bound, in every form that it may have afterwards."""
+    if not bind.is_name:
+        return [bind.host]
+    try:
+        # Not gevent's, which would let others run while the application is being built.
+        found = _socket.getaddrinfo(bind.host, None, 0, _socket.SOCK_STREAM)
+    except OSError:
+        return [bind.host]  # Whoever binds it says what is wrong.
+    return [bind.host, *(str(one[4][0]) for one in found)]
+
+
 class Listeners:
     """The HTTP listeners of a process, and which of them took a request."""
 
@@ -45,7 +59,7 @@ class Listeners:
         self._by_path = {one.bind.path: one for one in listeners if one.bind.path}
         last_to_first = [one for one in reversed(listeners) if not one.bind.path]
         self._by_port = {str(one.bind.port): one for one in last_to_first}
-        self._by_address = {(one.bind.host, str(one.bind.port)): one for one in last_to_first}
+        self._by_address = {(host, str(one.bind.port)): one for one in last_to_first for host in _hosts(one.bind)}
 
     def at(self, address: Any) -> ListenerConfig:
         """By the address of a socket: a path, or a host and a port; else the first."""
@@ -72,12 +86,13 @@ def read_request(environ: Environ, listeners: Listeners, client: GunicornClient 
     ``client`` is what the server offers beyond WSGI.
     """
     client = client or GunicornClient(environ)
-    fields = Fields(_joined(_read_fields(environ)) if client.is_http2 else _read_fields(environ))
+    fields = _read_fields(environ, client.encoding)
+    fields = Fields(_joined(fields) if client.is_http2 else fields)
     body = _read_body(environ, client)
     return Request(
-        listener=listeners.find(environ),
+        listener=client.listener or listeners.find(environ),
         method=_latin(environ["REQUEST_METHOD"]),
-        target=_read_target(environ),
+        target=_read_target(environ, client.encoding),
         fields=fields,
         body=body,
         peer=environ.get("REMOTE_ADDR", ""),
@@ -92,19 +107,19 @@ def read_request(environ: Environ, listeners: Listeners, client: GunicornClient 
     )
 
 
-def _read_target(environ: Environ) -> bytes:
+def _read_target(environ: Environ, encoding: str) -> bytes:
     for key in _RAW_TARGET_KEYS:
         if environ.get(key):
-            return _latin(environ[key])
+            return _encoded(environ[key], encoding)
     path = quote(_latin(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")), safe=_PATH_CHARACTERS)
     query = environ.get("QUERY_STRING", "")
     return _latin((path or "/") + ("?" + query if query else ""))
 
 
-def _read_fields(environ: Environ) -> list[Field]:
+def _read_fields(environ: Environ, encoding: str) -> list[Field]:
     raw = getattr(environ["wsgi.input"], RAW_FIELDS, None)
     if raw is not None:
-        return [(_field_name(name), value.encode("latin-1")) for name, value in raw if name != _EXPECT]
+        return [(_field_name(name), _encoded(value, encoding)) for name, value in raw if name != _EXPECT]
     fields = [
         (_field_name(key[5:]), _latin(value))
         for key, value in environ.items()
@@ -140,7 +155,7 @@ def _read_body(environ: Environ, client: GunicornClient) -> RequestBody:
         return RequestBody(source, None)
     text = environ.get("CONTENT_LENGTH")
     if not text and client.has_body_in_frames:
-        return RequestBody(source, None)
+        return RequestBody(source, client.length_in_frames)
     if not text or text == "0":
         return NO_BODY
     if not (text.isascii() and text.isdigit()):
@@ -188,6 +203,14 @@ class _Input:
             other.wait_readable()
         except ReadTimeout:
             self._client.tell_to_send()
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """The bytes of a text as they came; raises ``BadRequest`` where they cannot have come so."""
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        raise BadRequest("the target or a field cannot be passed on") from None
 
 
 def _latin(text: str) -> bytes:

@@ -203,6 +203,7 @@ class Exchange:
         idle_seconds = 0.0
         if early is None:
             lease.server.observe_latency(time.monotonic() - sent)
+            connection.is_certain = plan.framing is not Framing.NONE
             idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
             if plan.length is not None and head.status != SWITCHING:
                 whole = incoming.take_whole(plan.body_length) if plan.body_length else b""

@@ -15,6 +15,7 @@ from typing import Any
 
 from gevent import socket as gevent_socket
 
+from deston.config.model import ListenerConfig
 from deston.errors import ClientGone
 from deston.l7 import http1
 from deston.l7.headers import response_fields, wanted_upgrade
@@ -51,8 +52,8 @@ class GunicornClient:
     """A client of gunicorn's, for one request of it: ``environ`` is that request's."""
 
     __slots__ = (
-        "_early_hints", "_request", "_send_trailers", "_socket", "_stream", "expects", "identity", "is_http2",
-        "is_secured", "minor_version",
+        "_early_hints", "_request", "_send_trailers", "_socket", "_stream", "_was_told", "encoding", "expects",
+        "identity", "is_http2", "is_secured", "listener", "minor_version",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -62,10 +63,15 @@ class GunicornClient:
         self._early_hints = environ.get("wsgi.early_hints")
         self._send_trailers = environ.get("gunicorn.http2.send_trailers")
         self._stream: Stream | None = None
+        self._was_told = False
         self.is_http2 = self._send_trailers is not None
         #: The field lines that tell a server of its certificate, and whether it is our TLS that it speaks.
         self.identity: bytes = getattr(self._socket, "identity", b"")
         self.is_secured = isinstance(self._socket, Http2Socket)
+        #: The listener that it came to, where that is certain.
+        self.listener: ListenerConfig | None = getattr(self._socket, "listener", None)
+        #: How gunicorn made texts of its bytes.
+        self.encoding = "utf-8" if self.is_http2 else "latin-1"
         self.minor_version = 0 if environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/0.9") else 1
         #: Whether it waits for 100 Continue, and nobody has told it to go on yet.
         self.expects = bool(getattr(body, _EXPECTS, False)) and self.minor_version > 0
@@ -113,12 +119,14 @@ class GunicornClient:
                 self._early_hints(response_fields(head, False, False))
         elif self._request is not None and self._socket is not None and self.minor_version:
             if head.status == http1.CONTINUE:
-                self.expects = False
+                if self._was_told:
+                    return
+                self.expects, self._was_told = False, True
             self._send(http1.response_head(head.status, head.reason, response_fields(head, False, False)) + b"\r\n")
 
     def tell_to_send(self) -> None:
         """Send 100 Continue: the server did not."""
-        self.expects = False
+        self.expects, self._was_told = False, True
         self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _send(self, data: bytes) -> None:
@@ -132,12 +140,20 @@ class GunicornClient:
     def trailers(self) -> list[Field]:
         """The fields behind the request's body, once that was read."""
         found = getattr(self._request, "trailers", None) or []
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found]
+        return [(name.encode("latin-1"), value.encode(self.encoding, "replace")) for name, value in found]
 
     @property
     def has_body_in_frames(self) -> bool:
         """Whether a body comes in HTTP/2 whose length nobody has announced."""
-        return self.is_http2 and self._request is not None and not self._request.stream.body_complete
+        if not self.is_http2 or self._request is None:
+            return False
+        return not self._request.stream.body_complete or self._request.stream.body_size > 0
+
+    @property
+    def length_in_frames(self) -> int | None:
+        """The length of such a body, where all of it is there already."""
+        stream = self._request.stream if self._request is not None else None
+        return stream.body_size if stream is not None and stream.body_complete and not self.trailers else None
 
     def upgrade(self, named: Named) -> bytes:
         """The protocol that the client would like to go on with, where its connection can be taken over."""
@@ -153,6 +169,16 @@ class GunicornClient:
         ahead = self._request.unreader.take_buffered()
         stream.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
         carry(stream, ahead, tunnel)
+
+    def cut(self, why: str, otherwise: Exception) -> Exception:
+        """End what cannot be completed, and say with what gunicorn is told so: of HTTP/2, one stream alone."""
+        self.reset()
+        if not self.is_http2 or self._request is None:
+            return otherwise
+        from gunicorn.http2.errors import HTTP2StreamError
+
+        error: Exception = HTTP2StreamError(self._request.stream.stream_id, why)
+        return error
 
     def reset(self) -> None:
         """End the client's connection with a reset, where it is there to be had: an end would look whole."""

@@ -93,12 +93,12 @@ def _require_files(config: Config) -> None:
     Handshakes(config.listeners_of(Protocol.HTTP), speaks_http2=False)
 
 
-def _require_own_worker(server: Any) -> None:
+def _require_own_worker(server: Any, config: Config) -> None:
     """Raise ``StartError`` where a listener with TLS would be served by a worker that knows nothing of it."""
     from deston.l7.handshake import is_secured
     from deston.l7.worker import ProxyWorker
 
-    secured = [listener.name for listener in _listeners if is_secured(listener)]
+    secured = [listener.name for listener in config.listeners_of(Protocol.HTTP) if is_secured(listener)]
     if secured and not issubclass(server.cfg.worker_class, ProxyWorker):
         raise StartError(f"the listener {secured[0]} has TLS, which Deston's own worker alone speaks: leave out -k")
 
@@ -108,7 +108,7 @@ def on_starting(server: Any) -> None:
     try:
         require_bindable(listener.bind for listener in _listeners)
         _require_files(_config)
-        _require_own_worker(server)
+        _require_own_worker(server, _config)
     except StartError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_status)
@@ -123,6 +123,7 @@ def on_reload(server: Any) -> None:
     try:
         config = _read(_config.file)
         _require_files(config)
+        _require_own_worker(server, config)
     except (ConfigError, StartError) as error:
         log.error("the configuration cannot be used, the old one stays:\n%s", error)
         return

@@ -21,6 +21,8 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te"
 # What announces trailers, where none can be passed on.
 TRAILER = frozenset({b"trailer"})
 X_FORWARDED_FOR = b"x-forwarded-for"
+# What tells a server of a client's certificate.
+ABOUT_THE_CERTIFICATE = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-verify", b"x-ssl-client-dn"})
 # What a peer that is not trusted may not say, in any of the spellings that servers read.
 ABOUT_THE_CLIENT = frozenset(
     {
@@ -32,11 +34,8 @@ ABOUT_THE_CLIENT = frozenset(
         b"x-forwarded-prefix",
         b"x-real-ip",
         b"forwarded",
-        b"client-cert",
-        b"client-cert-chain",
-        b"x-ssl-client-verify",
-        b"x-ssl-client-dn",
     }
+    | ABOUT_THE_CERTIFICATE
 )
 # RFC 9110 section 6.5.1: fields that somebody on the way reads before the body may not come behind it.
 _UNFIT_FOR_TRAILERS = (
@@ -50,6 +49,8 @@ _WRITTEN_ANEW = HOP_BY_HOP | {b"host", b"content-length"}
 _NOT_FROM_EVERYBODY = _WRITTEN_ANEW | ABOUT_THE_CLIENT
 # Connection cannot take it away: whoever is next would look for the end of the body elsewhere than we do.
 _NO_OPTION = frozenset({b"content-length"})
+_LONGEST_REMEMBERED = 100
+_OK, _NO_CONTENT = 200, 204
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -58,7 +59,10 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 def connection_options(named: Named) -> frozenset[bytes]:
     """The options that ``Connection`` lists, in lower case (RFC 9110 section 7.6.1)."""
     values = named.get(b"connection")
-    return _NO_OPTIONS if values is None else _options_of(b",".join(values))
+    if values is None:
+        return _NO_OPTIONS
+    value = b",".join(values)
+    return _options_of(value) if len(value) <= _LONGEST_REMEMBERED else _options_of.__wrapped__(value)
 
 
 @lru_cache(maxsize=64)  # Nearly all of them say keep-alive or close.
@@ -86,6 +90,8 @@ def response_fields(head: ResponseHead, takes_trailers: bool, via: bool) -> Fiel
     if found is None:
         options = connection_options(head.named)
         kept = without_hop_by_hop(head.fields, options if takes_trailers else options | TRAILER)
+        if head.status < _OK or head.status == _NO_CONTENT:  # RFC 9110 section 8.6.
+            kept = _without(kept, _NO_OPTION)
         found = head.fields.kept[key] = Fields(kept + [via_field(head.minor_version)] if via else kept)
     return found
 

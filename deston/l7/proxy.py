@@ -31,7 +31,7 @@ from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
 from deston.l7.http1 import Fields
-from deston.l7.request import Request, Response, read_target
+from deston.l7.request import LARGEST_KEY, Request, Response, read_target
 from deston.l7.retry import RetryBudget
 from deston.l7.routing import Router, host_without_port, strip_prefix
 from deston.net.dial import dial
@@ -89,7 +89,7 @@ class Proxy:
 
     def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
         if not self.router.is_empty:
-            route = self.router.match(host_without_port(host), target.decode("latin-1"))
+            route = self.router.match(_host_to_route(host), target.decode("latin-1"))
             if route is not None:
                 return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)
         if not request.listener.pool:
@@ -103,6 +103,10 @@ class Proxy:
             return stream
         name = config.tls.server_name or server.named.host
         return secure(stream, endpoint, self._contexts[pool.name], name, config.handshake_timeout)
+
+
+def _host_to_route(host: bytes) -> str:
+    return (host_without_port if len(host) <= LARGEST_KEY else host_without_port.__wrapped__)(host)
 
 
 def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:
@@ -157,6 +161,8 @@ def _kept_lines(
     options = headers.connection_options(fields.named)
     if request.body.length is not None:
         options |= headers.TRAILER
+    if request.identity:
+        options |= headers.ABOUT_THE_CERTIFICATE
     kept = headers.upstream_fields(fields, options, peer, request.scheme, host, trusted, forms)
     if request.listener.via:
         kept.append(headers.via_field(request.minor_version))

@@ -24,6 +24,8 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
 _UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
 _ASTERISK = b"*"
+# What a client says is no key of a cache beyond this size.
+LARGEST_KEY = 256
 
 
 def no_interim(head: ResponseHead) -> None:
@@ -38,7 +40,8 @@ class Request:
     section 7.8), empty where there is none or it cannot be carried. ``expects`` is whether the client waits for 100
     Continue before it sends its body. ``interim`` sends the client an interim response. ``takes_trailers`` is whether
     trailers of the response can reach it. ``stream`` is the client's connection, which tells that it has left.
-    ``identity`` are the field lines that tell the server of the client's certificate.
+    ``identity`` are the field lines that tell the server of the client's certificate. ``interims`` counts the interim
+    responses that came.
     """
 
     listener: ListenerConfig
@@ -55,6 +58,7 @@ class Request:
     takes_trailers: bool = False
     stream: ByteStream | None = None
     identity: bytes = b""
+    interims: int = 0
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     if len(hosts) > 1 or (not hosts and request.minor_version >= 1):
         raise BadRequest("exactly one Host is needed")
     host = hosts[0] if hosts else authority or b""
-    if not _is_fit_host(host) or (authority is not None and authority.lower() != host.lower()):
+    if not _may_be_host(host) or (authority is not None and authority.lower() != host.lower()):
         raise BadRequest("the Host is malformed, or not that of the target")
     return target, host
 
@@ -138,6 +142,10 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=64)
 def _is_fit_method(method: bytes) -> bool:
     return method != b"CONNECT" and _METHOD.fullmatch(method) is not None
+
+
+def _may_be_host(host: bytes) -> bool:
+    return _is_fit_host(host) if len(host) <= LARGEST_KEY else _HOST.fullmatch(host) is not None
 
 
 @lru_cache(maxsize=1024)

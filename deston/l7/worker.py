@@ -38,7 +38,7 @@ LINGER = 2.0
 class ProxyWorker(GeventWorker):  # type: ignore[misc]
     """Serves the HTTP listeners: ``gunicorn -k deston.l7.worker.ProxyWorker``."""
 
-    _connections: set[ClientConnection]
+    _connections: set[ClientConnection | Http2Socket]
     _is_ours: bool
     _handshakes: Handshakes
 
@@ -63,7 +63,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             # Of this socket, not of the listener's, which a stop may have closed already.
             bound = application.listener_at(raw.getsockname())
             if self._handshakes.is_for(bound):
-                self._serve_secured(listener, stream, address, bound)
+                self._serve_secured(stream, address, bound)
             else:
                 self._serve(stream, stream, address, bound)
         except BaseException:
@@ -93,7 +93,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
                 stream.shutdown_write()
                 linger(plain, LINGER)
 
-    def _serve_secured(self, listener: Any, stream: Stream, address: Any, bound: ListenerConfig) -> None:
+    def _serve_secured(self, stream: Stream, address: Any, bound: ListenerConfig) -> None:
         """A connection that begins with TLS: HTTP/2, where both sides speak it, is gunicorn's business."""
         try:
             tls = self._handshakes.shake_hands(stream, bound)
@@ -103,12 +103,19 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         told = identity(tls.peer_certificate)
         try:
             if tls.alpn == HTTP2:
-                tls.write_timeout = bound.write_timeout
-                self.handle_http2(listener, Http2Socket(tls, told), address)
+                self._serve_http2(Http2Socket(tls, bound, told), address)
             else:
                 self._serve(tls, stream, address, bound, told)
+        except BaseException:
+            tls.abort()  # A notice of the end would say that it was whole.
+            raise
         finally:
             tls.close()
+
+    def _serve_http2(self, client: Http2Socket, address: Any) -> None:
+        with self._known(client):
+            # All that gunicorn asks of a listener is where it is, and it may be closed by now.
+            self.handle_http2(client, client, address)
 
     def run(self) -> None:
         """Serve until the worker is told to stop."""
@@ -124,7 +131,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         self._handshakes.refresh()
 
     @contextlib.contextmanager
-    def _known(self, connection: ClientConnection) -> Iterator[None]:
+    def _known(self, connection: ClientConnection | Http2Socket) -> Iterator[None]:
         self._connections.add(connection)
         try:
             yield

@@ -162,7 +162,7 @@ def _respond(
     try:
         if response.last:
             _close_after(start_response)
-        start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response))
+        start_response(f"{response.status} {response.reason.decode('latin-1')}", _wsgi_fields(response, client))
         client.keep_origin(start_response, response)
     except BaseException:
         response.close()
@@ -183,9 +183,9 @@ def _close_after(start_response: StartResponse) -> None:
         force_close()
 
 
-def _wsgi_fields(response: Response) -> list[tuple[str, str]]:
+def _wsgi_fields(response: Response, client: GunicornClient) -> list[tuple[str, str]]:
     return [
-        (name.decode("latin-1"), value.decode("latin-1"))
+        (name.decode("latin-1"), value.decode(client.encoding, "replace"))
         for name, value in response.fields
         if name.lower() not in _NOT_FOR_APPLICATIONS
     ]
@@ -223,10 +223,9 @@ class _Body:
             raise StopIteration
         return piece
 
-    def _cut(self, error: DestonError) -> ClientCut:
+    def _cut(self, error: DestonError) -> Exception:
         """What cuts the client off: with a reset, where the server lets us at the socket; an end would look whole."""
-        self._client.reset()
-        return ClientCut(str(error))
+        return self._client.cut(str(error), ClientCut(str(error)))
 
     def close(self) -> None:
         """Called by the WSGI server, whether the body was iterated over to its end or not.

@@ -62,7 +62,7 @@ class ByteStream(Protocol):
         """Whether a read would return at once, be it with bytes or with the end."""
 
     def has_ended(self) -> bool:
-        """Whether the peer has ended or broken off, be there something left to read or not."""
+        """Whether the peer has ended or broken off, and nothing of it is left to read."""
 
     def is_broken(self) -> bool:
         """Whether the peer has broken off, in both directions."""
@@ -257,9 +257,16 @@ class Stream:
         return self._reader is not None and self._reader.active
 
     def has_ended(self) -> bool:
-        """Whether the peer has ended or broken off, be there something left to read or not."""
-        if self.socket.family == socket.AF_UNIX:
-            return self._is_at_end()
+        """Whether the peer has ended or broken off, and nothing of it is left to read."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def is_ending(self) -> bool:
+        """Whether the peer has ended or broken off, be there something left to read or not; for TCP."""
         return self._state() in (_CLOSED, _ENDED)
 
     def is_broken(self) -> bool:
@@ -271,14 +278,6 @@ class Stream:
             return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
         except OSError:
             return _CLOSED
-
-    def _is_at_end(self) -> bool:
-        try:
-            return not self.socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more will come, and go on reading."""

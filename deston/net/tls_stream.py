@@ -284,7 +284,7 @@ class TlsStream:
         return 0  # What is encrypted has to be sent, whenever that is.
 
     def has_ended(self) -> bool:
-        return self._stream.has_ended()
+        return self._stream.is_ending()  # What is left is mostly the notice of the end.
 
     def reset_when_closed(self) -> None:
         self._is_reset = True
@@ -330,6 +330,7 @@ class TlsStream:
                 self._engine.unwrap()
 
     def abort(self) -> None:
+        self._is_reset = True
         self._stream.abort()
 
 
