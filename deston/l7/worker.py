@@ -41,6 +41,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     _connections: set[ClientConnection | Http2Socket]
     _is_ours: bool
     _handshakes: Handshakes
+    _bound: dict[int, ListenerConfig]
 
     def init_process(self) -> None:
         self._connections = set()
@@ -60,8 +61,8 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         raw.setblocking(False)
         stream = Stream(raw)
         try:
-            # Of this socket, not of the listener's, which a stop may have closed already.
-            bound = application.listener_at(raw.getsockname())
+            # By the address of this socket, where need be: that of the listener's may be closed by a stop already.
+            bound = self._bound.get(id(listener)) or application.listener_at(raw.getsockname())
             if self._handshakes.is_for(bound):
                 self._serve_secured(stream, address, bound)
             else:
@@ -120,6 +121,10 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the worker is told to stop."""
         self._handshakes = Handshakes(application.listeners, speaks_http2())
+        by_bind = {str(one.bind): one for one in application.listeners}
+        # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
+        found = zip(self.sockets, self.cfg.bind, strict=False) if len(self.sockets) == len(self.cfg.bind) else ()
+        self._bound = {id(listener): by_bind[bind] for listener, bind in found if bind in by_bind}
         if not self._is_ours and any(map(is_secured, application.listeners)):
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

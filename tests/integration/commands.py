@@ -103,5 +103,6 @@ def _l4_addresses(running: Running) -> Callable[[str], Address]:
 
 def _l7_addresses(running: Running) -> Callable[[str], Address]:
     said = running.wait_for(r"Listening at: (\S+) \(")[1]
-    first = parse_address(said.split(",")[0].removeprefix("http://"))
-    return lambda pool: first
+    found = [parse_address(one.removeprefix("http://")) for one in said.split(",")]
+    # A listener is asked for by its number, everything else is a pool, and all pools are at the first.
+    return lambda name: found[int(name) if name.isdigit() else 0]
