@@ -15,7 +15,7 @@ from deston.errors import BadResponse, ClientGone, ProtocolError, RequestTooLarg
 from deston.l7 import http1
 from deston.l7.http1 import Field, Framing
 from deston.l7.incoming import PIECE, Incoming
-from deston.net.stream import ByteStream
+from deston.net.stream import Bytes, ByteStream
 
 LARGEST_REPLAY = 64 * 1024
 
@@ -32,6 +32,9 @@ class ResponseBody(Protocol):
     def read(self) -> bytes:
         """The next piece as it comes; empty at the end. Raises ``StreamError`` where it breaks off."""
 
+    def read_some(self, buffer: memoryview) -> Bytes:
+        """As ``read``, into ``buffer`` where that can be."""
+
 
 class NoBody:
     """The body of a response that has none."""
@@ -40,6 +43,9 @@ class NoBody:
     trailers: Sequence[Field] = ()
 
     def read(self) -> bytes:
+        return b""
+
+    def read_some(self, buffer: memoryview) -> Bytes:
         return b""
 
 
@@ -57,11 +63,21 @@ class LengthBody:
         if not self._rest:
             return b""
         piece = self._incoming.read(min(self._rest, PIECE))
-        if not piece:
-            raise StreamEnded(f"the body ended {self._rest} bytes early")
-        self._rest -= len(piece)
-        self.complete = not self._rest
+        self._count(len(piece))
         return piece
+
+    def read_some(self, buffer: memoryview) -> Bytes:
+        if not self._rest:
+            return b""
+        piece = self._incoming.read_some(buffer if len(buffer) <= self._rest else buffer[: self._rest])
+        self._count(len(piece))
+        return piece
+
+    def _count(self, read: int) -> None:
+        if not read:
+            raise StreamEnded(f"the body ended {self._rest} bytes early")
+        self._rest -= read
+        self.complete = not self._rest
 
 
 class ChunkedBody:
@@ -83,6 +99,9 @@ class ChunkedBody:
             raise StreamEnded("the body ended within a chunk")
         self._rest -= len(piece)
         return piece
+
+    def read_some(self, buffer: memoryview) -> Bytes:
+        return self.read()
 
     def _next_chunk(self) -> bool:
         # The line end of the chunk before is read only now, so that nobody waits for it with a piece in hand.
@@ -117,6 +136,11 @@ class CloseBody:
 
     def read(self) -> bytes:
         piece = b"" if self.complete else self._incoming.read(PIECE)
+        self.complete = not piece
+        return piece
+
+    def read_some(self, buffer: memoryview) -> Bytes:
+        piece = b"" if self.complete else self._incoming.read_some(buffer)
         self.complete = not piece
         return piece
 

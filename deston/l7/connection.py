@@ -240,7 +240,10 @@ class ClientConnection:
             keep = keep and body.is_read
             self._answered, self._sent = response, len(whole)
             start = _start(response, keep, minor_version, False)
-            self._stream.write(start if method == b"HEAD" else start + whole)
+            if method == b"HEAD":
+                self._stream.write(start)
+            else:
+                self._stream.write_both(start, whole)
             return keep
         try:
             return self._send_pieces(response, body, method, minor_version, keep)
@@ -273,6 +276,11 @@ class ClientConnection:
             if not unsent:
                 raise
             return self._answer(refusal(error), body, method, minor_version, False)
+        if response.send_to is not None and not chunked:
+            stream.write_both(unsent, piece)
+            self._sent += len(piece)
+            self._sent += response.send_to(stream, self._turn)
+            return keep
         while piece:
             self._turn.give_way()
             self._sent += len(piece)

@@ -36,7 +36,7 @@ from deston.l7.leaving import ClientWatch
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
-from deston.net.stream import ByteStream
+from deston.net.stream import Bytes, ByteStream
 
 log = logging.getLogger("deston.l7")
 
@@ -217,11 +217,11 @@ class Exchange:
             return self._switched(head, reading)
         return Response(
             head.status, head.reason, plan.fields, plan.length, reading.read, reading.close,
-            trailers=reading.trailers, is_at_hand=reading.is_at_hand,
+            trailers=reading.trailers, is_at_hand=reading.is_at_hand, send_to=reading.send_to,
         )  # fmt: skip
 
     def _at_once(
-        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: _Plan, whole: bytes, idle: float
+        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: _Plan, whole: Bytes, idle: float
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
         lease.server.bytes_out += len(whole)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 
 from deston.errors import ProtocolError, StreamEnded
-from deston.net.stream import ByteStream
+from deston.net.stream import Bytes, ByteStream
 
-# One read from a server: large enough that the calls do not count, small enough for a thousand at once.
+# One read: large enough that the calls do not count, small enough for a thousand at once.
 PIECE = 64 * 1024
+# The first one also has a head in it.
+FIRST_PIECE = PIECE + 8 * 1024
+_WORTH_A_VIEW = 16 * 1024
 _ENDED = "the connection ended where more had to come"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -42,16 +45,20 @@ class Incoming:
         if data:
             self._buffer, self._start = data + self._buffer[self._start :], 0
 
-    def take_whole(self, count: int) -> bytes | None:
+    def take_whole(self, count: int) -> Bytes | None:
         """So many bytes where they are all that is there, and None otherwise."""
         if len(self._buffer) - self._start != count:
             return None
-        return self._take(count)
+        if count < _WORTH_A_VIEW:
+            return self._take(count)
+        view = memoryview(self._buffer)[self._start :]
+        self._buffer, self._start = b"", 0
+        return view
 
     def has_more(self) -> bool:
         """Whether anything comes before the end of the stream; waits for it."""
         if self._start == len(self._buffer):
-            self._buffer, self._start = self.stream.read_when_ready(PIECE), 0
+            self._buffer, self._start = self.stream.read_when_ready(FIRST_PIECE), 0
         return bool(self._buffer)
 
     def drop_empty_lines(self, most: int) -> None:
@@ -101,6 +108,10 @@ class Incoming:
     def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes; empty at the end of the stream."""
         return self.stream.read(limit) if self.is_empty else self._take(limit)
+
+    def read_some(self, buffer: memoryview) -> Bytes:
+        """As ``read``, into ``buffer`` where that can be."""
+        return self.stream.read_some(buffer) if self.is_empty else self._take(len(buffer))
 
     def rest(self) -> bytes:
         """What was read too far, taken out."""

@@ -8,7 +8,9 @@ left to read on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from deston.balancer.pool import Lease
 from deston.config.model import PoolConfig
@@ -19,6 +21,15 @@ from deston.l7.headers import fit_trailers
 from deston.l7.http1 import Field
 from deston.l7.leaving import ClientWatch
 from deston.l7.request import Tunnel
+from deston.net import hub as hubs
+from deston.net.hub import Turn
+from deston.net.stream import Bytes, ByteStream
+
+# What is read at a time at first, and again after the client did not keep up; it doubles while the client takes all.
+FIRST_READ = 64 * 1024
+LARGEST_READ = 1 << 20
+
+Piece = TypeVar("Piece", bytes, Bytes)
 
 
 def give_back(connection: ServerConnection, cache: ConnectionCache, config: PoolConfig, idle_seconds: float) -> None:
@@ -57,11 +68,12 @@ class Reading:
 
     def read(self) -> bytes:
         """The next piece of the body; empty at its end. Raises ``StreamError`` where the server breaks off."""
-        if not self._open:
-            return b""
+        return self._piece(self._body.read) if self._open else b""
+
+    def _piece(self, read: Callable[[], Piece]) -> Piece:
         self._connection.stream.expire_after(self._config.server_timeout)
         try:
-            piece = self._body.read()
+            piece = read()
         except BaseException as error:
             if isinstance(error, (StreamError, BadResponse)):
                 self._lease.failed()
@@ -71,6 +83,23 @@ class Reading:
         if self._body.complete:
             self.close()
         return piece
+
+    def send_to(self, client: ByteStream, turn: Turn) -> int:
+        """Send what is left of the body to a client, as it comes and as it is; the number of bytes.
+
+        Through the hub's scratch buffer, so that nothing is copied but what the client does not take at once. Raises as
+        ``read`` does, and what the client's stream raises.
+        """
+        scratch, limit, total = hubs.scratch(), FIRST_READ, 0
+        while self._open:
+            piece = self._piece(partial(self._body.read_some, scratch[:limit]))
+            total += len(piece)
+            if not client.write_shared(piece):
+                limit = FIRST_READ
+            elif len(piece) == limit < LARGEST_READ:
+                limit *= 2
+            turn.give_way()
+        return total
 
     def is_at_hand(self) -> bool:
         """Whether a read would return at once."""

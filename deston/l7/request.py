@@ -16,7 +16,8 @@ from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
 from deston.l7.http1 import Field, Named, ResponseHead
-from deston.net.stream import ByteStream
+from deston.net.hub import Turn
+from deston.net.stream import Bytes, ByteStream
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -90,9 +91,10 @@ class Response:
     """One HTTP response, whose body is read piece by piece; ``close`` whether it was read to its end or not.
 
     ``length`` is that of the body, or None where only its end tells. ``whole`` is the body where all of it is there
-    already: then nothing is left to read. ``last`` asks the adapter to close the client's connection after it, because
-    where the next request would begin is in doubt. ``trailers`` are the fields behind the body, once that was read.
-    With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
+    already: then nothing is left to read; else ``is_at_hand`` tells whether a read would return at once, and
+    ``send_to`` sends the rest of the body to a stream as it is. ``last`` asks the adapter to close the client's
+    connection after it, because where the next request would begin is in doubt. ``trailers`` are the fields behind the
+    body, once that was read. With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
     """
 
     status: int
@@ -103,15 +105,16 @@ class Response:
     close: Callable[[], None] = _nothing
     last: bool = False
     tunnel: Tunnel | None = None
-    whole: bytes | None = None
+    whole: Bytes | None = None
     trailers: Callable[[], Sequence[Field]] = tuple
     is_at_hand: Callable[[], bool] = bool
+    send_to: Callable[[ByteStream, Turn], int] | None = None
 
     def pieces(self) -> Iterator[bytes]:
         """The body, piece by piece as it comes."""
         if self.whole is not None:
             if self.whole:
-                yield self.whole
+                yield bytes(self.whole)
             return
         while piece := self.read():
             yield piece

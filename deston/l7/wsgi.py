@@ -169,7 +169,7 @@ def _respond(
         raise
     if response.whole is not None or not has_body:
         response.close()
-        return [response.whole] if response.whole and has_body else []
+        return [bytes(response.whole)] if response.whole and has_body else []
     return _Body(response, first, client)
 
 

@@ -84,6 +84,19 @@ class FakeStream:
         if len(data) > room:
             raise self._write_error
 
+    def read_some(self, buffer: memoryview) -> Bytes:
+        """As ``read``, up to the size of ``buffer``."""
+        return self.read(len(buffer))
+
+    def write_both(self, first: bytes, second: Bytes) -> None:
+        """As one ``write``."""
+        self.write(first + second)
+
+    def write_shared(self, data: Bytes) -> bool:
+        """As ``write``, which never waits here."""
+        self.write(data)
+        return True
+
     def expire_after(self, seconds: float) -> None:
         """Keep ``seconds`` as ``deadline_s``; no clock runs here."""
         self.deadline_s = seconds

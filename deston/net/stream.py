@@ -29,6 +29,8 @@ Bytes = bytes | bytearray | memoryview
 NEVER = math.inf
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 READ, WRITE = 1, 2
+# From this size on, copying bytes costs more than handing the kernel two pieces.
+_WORTH_A_CALL = 16 * 1024
 # The states of a TCP connection whose peer has ended or reset it, as TCP_INFO begins with one: CLOSE, CLOSE_WAIT.
 _CLOSED, _ENDED = 7, 8
 
@@ -45,8 +47,17 @@ class ByteStream(Protocol):
     def read_when_ready(self, limit: int) -> bytes:
         """As ``read``, for what is hardly there yet."""
 
+    def read_some(self, buffer: memoryview) -> Bytes:
+        """As ``read``, into ``buffer`` where that can be; what comes back is a part of it, or bytes of their own."""
+
     def write(self, data: Bytes) -> None:
         """Send all of ``data``."""
+
+    def write_both(self, first: bytes, second: Bytes) -> None:
+        """Send two pieces, one behind the other, and make no third of them where they are large."""
+
+    def write_shared(self, data: Bytes) -> bool:
+        """As ``write``, for what is somebody else's after the next wait; whether all was taken without one."""
 
     def expire_after(self, seconds: float) -> None:
         """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
@@ -135,6 +146,39 @@ class Stream:
                 self.wait_readable()
             except OSError as error:
                 raise translated(error) from error
+
+    def read_some(self, buffer: memoryview) -> Bytes:
+        """Receive into ``buffer``, and give the part of it that was filled: none at the end of the stream."""
+        return buffer[: self.read_into(buffer)]
+
+    def write_both(self, first: bytes, second: Bytes) -> None:
+        """Send two pieces, one behind the other."""
+        if len(second) < _WORTH_A_CALL:
+            self.write(first + second)
+            return
+        try:
+            sent = self.socket.sendmsg((first, second))
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise translated(error) from error
+        if sent < len(first):
+            self.write(memoryview(first)[sent:])
+            sent = len(first)
+        self.write(memoryview(second)[sent - len(first) :])
+
+    def write_shared(self, data: Bytes) -> bool:
+        """Send all of ``data``, of which a copy is made where that takes a wait; whether it took none."""
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise translated(error) from error
+        if sent == len(data):
+            return True
+        self.write(bytes(data[sent:]))
+        return False
 
     def write(self, data: Bytes) -> None:
         """Send all of ``data``, waiting where the peer does not keep up."""

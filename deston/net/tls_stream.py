@@ -107,6 +107,16 @@ class TlsStream:
                 raise _translated(error) from error
             self._flush()
 
+    def read_some(self, buffer: memoryview) -> Bytes:
+        return self.read(len(buffer))
+
+    def write_both(self, first: bytes, second: Bytes) -> None:
+        self.write(first + second)
+
+    def write_shared(self, data: Bytes) -> bool:
+        self.write(bytes(data))
+        return True
+
     def _feed(self) -> None:
         """Hand OpenSSL what the peer sends next; an end without a close notice is a truncation."""
         self._flush()

@@ -371,7 +371,7 @@ def test_our_own_answers(error: errors.DestonError, text: bytes) -> None:
 
 def test_a_413_has_its_phrase() -> None:
     """Its name differs between versions of Python, its number does not."""
-    assert (refusal(errors.RequestTooLarge("why")).whole or b"").startswith(b"413 ")
+    assert bytes(refusal(errors.RequestTooLarge("why")).whole or b"").startswith(b"413 ")
 
 
 @unhurried
