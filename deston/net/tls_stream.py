@@ -92,7 +92,10 @@ class TlsStream:
                 raise _translated(error) from error
 
     def read_when_ready(self, limit: int) -> bytes:
-        """As ``read``: the hub knows nothing of what is decrypted already."""
+        """As ``read``, but wait first, unless something of the peer is here already."""
+        if not (self._ahead or self._from_peer.pending or self._engine.pending()):
+            self._flush()
+            self._stream.wait_readable()
         return self.read(limit)
 
     def write(self, data: Bytes) -> None:

@@ -61,7 +61,8 @@ GUNICORN = ("--workers", "1", "--log-level", "error", "deston.l7:app")
 PLAIN = ("-c", "python:deston.l7.gunicorn_conf")
 STOCK = (*PLAIN, "-k", "gevent")
 L7_ENVIRONMENT = {"DESTON_CONFIG": "@here@/deston-l7.conf"}
-TLS = ("-c", "@here@/deston_tls_conf.py", "--certfile", "@folder@/certificate.pem", "--keyfile", "@folder@/key.pem")
+TLS = ("-c", "@here@/deston_tls_conf.py")
+TLS_ENVIRONMENT = {"DESTON_CONFIG": "@here@/deston-l7-tls.conf"}
 STREAM_MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 STREAM_MODULE = next((one for one in STREAM_MODULES if Path(one).exists()), STREAM_MODULES[0])
 
@@ -86,9 +87,9 @@ PEERS = {
             "gunicorn",
             "Deston itself: make venv",
             ("--version",),
-            tuple(
-                Form((layer,), ("deston-l7.conf", "deston_tls_conf.py"), (*options, *GUNICORN), L7_ENVIRONMENT)
-                for layer, options in (("l7", PLAIN), ("tls", TLS), ("many", PLAIN))
+            (
+                *(Form((layer,), ("deston-l7.conf",), (*PLAIN, *GUNICORN), L7_ENVIRONMENT) for layer in ("l7", "many")),
+                Form(("tls",), ("deston-l7-tls.conf", "deston_tls_conf.py"), (*TLS, *GUNICORN), TLS_ENVIRONMENT),
             ),
         ),
         Peer(
@@ -155,9 +156,6 @@ PEERS = {
         ),
     )
 }
-
-#: What Deston has not yet, by layer and target: the table says so rather than keep silent.
-NOT_YET = {"tls": {"deston-l7, own worker": "in this version TLS goes to gunicorn's"}}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ import statistics
 from scripts.bench.cpu import OTHERS
 from scripts.bench.figures import Line, Spread, lines_of, ours, ratio
 from scripts.bench.model import DIRECT, PICKS, Case, Run
-from scripts.bench.peers import NOT_YET, PEERS
+from scripts.bench.peers import PEERS
 from scripts.bench.results import Results
 from scripts.bench.workloads import CASES
 
@@ -61,8 +61,6 @@ def case_table(case: Case, runs: list[Run]) -> str:
         ["", case.unit.name, "lowest–highest", f"CPU {case.unit.cost}", "p50 ms", "p99 ms", "bottleneck", "Deston / it"]
     ]
     rows += [_row(line, own) for line in lines]
-    if case.unit is not PICKS:
-        rows += [[f"{name}: {why}", *[NOTHING] * 7] for name, why in NOT_YET.get(case.layer, {}).items()]
     return markdown(_without_empty_columns(rows))
 
 
@@ -102,8 +100,7 @@ def _summary_row(case: Case, runs: list[Run], shown: list[str]) -> list[str]:
     own = lines.get(ours(case.layer))
     ratios = [as_ratio(ratio(own, lines.get(name))) for name in shown]
     unit = case.unit.name + ("" if case.unit.is_better_high else ", less is better")
-    mine = _value(own) if own or case.layer not in NOT_YET else "not yet"
-    return [f"({case.workload}) {case.title}", unit, _value(lines.get(DIRECT)), mine, *ratios]
+    return [f"({case.workload}) {case.title}", unit, _value(lines.get(DIRECT)), _value(own), *ratios]
 
 
 def _value(line: Line | None) -> str:

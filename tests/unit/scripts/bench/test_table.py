@@ -61,12 +61,6 @@ def test_failed_deston_has_no_ratio_to_anybody() -> None:
     assert summary.endswith("| failed | – |")
 
 
-def test_what_is_not_there_yet_is_said() -> None:
-    """The own worker has its place."""
-    text = table.render(make_results(Run("tls-keep", "deston-l7", 1, 9.0)))
-    assert "deston-l7, own worker: in this version TLS goes to gunicorn's" in text
-
-
 def test_other_work_is_told() -> None:
     """How much of the machine was not ours stands above the figures."""
     runs = [
