@@ -15,8 +15,8 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
 from deston.errors import ConnectError, OutOfDescriptors
+from deston.net.byte_stream import Bytes
 from deston.net.datagram import NOT_TAKEN, connect_datagram
-from deston.net.stream import Bytes
 
 
 @dataclass(slots=True)

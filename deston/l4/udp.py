@@ -27,10 +27,10 @@ from deston.l4.record import ENDINGS, Record
 from deston.l4.refusals import Refusal, Refusals, Refused, refusal_of
 from deston.l4.session import Session
 from deston.net import hub as hubs
+from deston.net.byte_stream import Bytes
 from deston.net.datagram import NOT_TAKEN, DatagramListener, Peer, Readiness, connect_datagram
 from deston.net.proxy_protocol import proxy_header_v2
 from deston.net.relay import Ending
-from deston.net.stream import Bytes
 
 log = logging.getLogger("deston.l4")
 

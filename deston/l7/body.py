@@ -15,7 +15,7 @@ from deston.errors import BadResponse, ClientGone, ProtocolError, RequestTooLarg
 from deston.l7 import http1
 from deston.l7.http1 import Field, Framing
 from deston.l7.incoming import PIECE, Incoming
-from deston.net.stream import Bytes, ByteStream
+from deston.net.byte_stream import Bytes, ByteStream
 
 LARGEST_REPLAY = 64 * 1024
 

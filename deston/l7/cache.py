@@ -14,7 +14,7 @@ from deston.address import Address
 from deston.balancer.server import Server
 from deston.l7.incoming import Incoming
 from deston.net import hub as hubs
-from deston.net.stream import ByteStream
+from deston.net.byte_stream import ByteStream
 
 
 class ServerConnection:

@@ -15,7 +15,7 @@ from deston.errors import BadRequest, ClientGone, ReadTimeout, RequestTimeout, S
 from deston.l7.body import ChunkedBody
 from deston.l7.http1 import Field, Framing
 from deston.l7.incoming import Incoming
-from deston.net.stream import ByteStream
+from deston.net.byte_stream import ByteStream
 
 # How long a server that was asked may take to want a body or refuse it, in seconds: as long as curl waits before it
 # sends unasked. A server that knows no expectations says nothing.

@@ -12,7 +12,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from deston.config.model import ListenerConfig
 from deston.errors import (
@@ -28,14 +27,15 @@ from deston.errors import (
 from deston.l7 import http1
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import ClientBody
-from deston.l7.headers import connection_options, response_fields, wanted_upgrade
+from deston.l7.headers import response_fields
 from deston.l7.http1 import Fields, Framing, RequestHead, ResponseHead
 from deston.l7.incoming import Incoming
 from deston.l7.proxy import refusal
 from deston.l7.request import Request, Response, Tunnel
+from deston.l7.terms import Terms, terms_of
 from deston.l7.tunnel import carry
+from deston.net.byte_stream import ByteStream
 from deston.net.hub import Turn
-from deston.net.stream import ByteStream
 
 log = logging.getLogger("deston.l7")
 
@@ -49,17 +49,6 @@ Carry = Callable[[ByteStream, bytes, Tunnel], None]
 MOST_EMPTY_LINES = 4
 # How long a connection may still begin a request while the worker stops, in seconds.
 WAIT_WHEN_STOPPING = 1.0
-
-
-class _Terms(NamedTuple):
-    """What follows from the fields of a request in one version of HTTP, whoever sends it."""
-
-    framing: Framing
-    length: int
-    passed_on: Fields
-    upgrade: bytes
-    expects: bool
-    keeps: bool
 
 
 class ClientConnection:
@@ -156,7 +145,7 @@ class ClientConnection:
             return False
         self._minor_version = head.minor_version
         try:
-            terms = _terms(head)
+            terms = terms_of(head)
         except DestonError as error:
             self._answer(refusal(error), NO_BODY, head.method, head.minor_version, False)
             return False
@@ -199,7 +188,7 @@ class ClientConnection:
         except StreamEnded as error:
             raise ClientGone("the client left within a request head") from error
 
-    def _request(self, head: RequestHead, terms: _Terms) -> Request:
+    def _request(self, head: RequestHead, terms: Terms) -> Request:
         body = NO_BODY
         if terms.framing is not Framing.NONE:
             self._body = ClientBody(self._incoming, self._listener.body_timeout, terms.framing, terms.expects)
@@ -320,39 +309,3 @@ _ENDS = {
     for chunked, coding in _CODING.items()
     for (keep, minor), option in _OPTION.items()
 }
-
-
-def _terms(head: RequestHead) -> _Terms:
-    """What follows from a head but for its first line; raises ``BadRequest`` where its framing is in doubt."""
-    kept = head.fields.kept
-    terms: _Terms | None = kept.get((_terms, head.minor_version))
-    if terms is None:
-        terms = kept[_terms, head.minor_version] = _read_terms(head)
-    return terms
-
-
-def _read_terms(head: RequestHead) -> _Terms:
-    framing, length = http1.request_framing(head)
-    options = connection_options(head.named)
-    keeps = b"close" not in options if head.minor_version else b"keep-alive" in options
-    expects = head.minor_version == 1 and framing is not Framing.NONE and _expects(head)
-    # With a body, or in HTTP/1.0, no other protocol follows.
-    upgrade = wanted_upgrade(head.named) if framing is Framing.NONE and head.minor_version else b""
-    return _Terms(framing, length, _passed_on(head), upgrade, expects, keeps)
-
-
-def _expects(head: RequestHead) -> bool:
-    return any(value.lower() == b"100-continue" for value in head.named.get(b"expect", ()))
-
-
-def _passed_on(head: RequestHead) -> Fields:
-    """The fields of a request that the proxy sees: the expectation is told apart, and names with underscores go.
-
-    A server that speaks CGI cannot tell them from those with dashes (defaults.md, "Underscore headers").
-    """
-    fields: list[http1.Field] = head.fields
-    if b"expect" in head.named and _expects(head):
-        fields = [field for field in fields if field[0].lower() != b"expect"]
-    if any(b"_" in name for name in head.named):
-        fields = [field for field in fields if b"_" not in field[0]]
-    return head.fields if fields is head.fields else Fields(fields)

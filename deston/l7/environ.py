@@ -23,7 +23,7 @@ from deston.l7.client_body import PATIENCE
 from deston.l7.gunicorn_client import RAW_FIELDS, GunicornClient
 from deston.l7.http1 import Field, Fields
 from deston.l7.request import Request
-from deston.net.stream import ByteStream
+from deston.net.byte_stream import ByteStream
 
 # gunicorn; uWSGI, mod_wsgi and waitress.
 _RAW_TARGET_KEYS = ("RAW_URI", "REQUEST_URI")

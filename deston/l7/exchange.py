@@ -36,7 +36,7 @@ from deston.l7.leaving import ClientWatch
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
-from deston.net.stream import Bytes, ByteStream
+from deston.net.byte_stream import Bytes, ByteStream
 
 log = logging.getLogger("deston.l7")
 

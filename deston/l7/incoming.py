@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from deston.errors import ProtocolError, StreamEnded
-from deston.net.stream import Bytes, ByteStream
+from deston.net.byte_stream import Bytes, ByteStream
 
 # One read: large enough that the calls do not count, small enough for a thousand at once.
 PIECE = 64 * 1024

@@ -10,7 +10,7 @@ from __future__ import annotations
 from gevent import spawn_later
 
 from deston.errors import ClientGone
-from deston.net.stream import ByteStream
+from deston.net.byte_stream import ByteStream
 
 # A client that still reads passes over it (RFC 9110 section 15.2); the machine of one that does not answers with a
 # reset. Nothing less would do: TCP cannot tell a close from the end of one direction, and a client may end that early.

@@ -34,8 +34,8 @@ from deston.l7.http1 import Fields
 from deston.l7.request import LARGEST_KEY, Request, Response, read_target
 from deston.l7.retry import RetryBudget
 from deston.l7.routing import Router, host_without_port, strip_prefix
+from deston.net.byte_stream import ByteStream
 from deston.net.dial import dial
-from deston.net.stream import ByteStream
 from deston.net.tls import client_context, secure
 
 log = logging.getLogger("deston.l7")

@@ -22,8 +22,8 @@ from deston.l7.http1 import Field
 from deston.l7.leaving import ClientWatch
 from deston.l7.request import Tunnel
 from deston.net import hub as hubs
+from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
-from deston.net.stream import Bytes, ByteStream
 
 # What is read at a time at first, and again after the client did not keep up; it doubles while the client takes all.
 FIRST_READ = 64 * 1024

@@ -16,8 +16,8 @@ from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
 from deston.l7.http1 import Field, Named, ResponseHead
+from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
-from deston.net.stream import Bytes, ByteStream
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)

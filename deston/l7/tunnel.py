@@ -11,9 +11,10 @@ from typing import cast
 
 from deston.errors import StreamReset
 from deston.l7.request import Tunnel
+from deston.net.byte_stream import ByteStream
 from deston.net.relay import Direction, Ending, Limits, Relay, Side
 from deston.net.secure_relay import SecureDirection
-from deston.net.stream import ByteStream, Stream
+from deston.net.stream import Stream
 
 _BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.CUT)
 

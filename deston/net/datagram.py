@@ -21,9 +21,10 @@ from gevent.monkey import get_original
 from deston.address import Address, client_key
 from deston.errors import ConnectError, OutOfDescriptors, StartError
 from deston.net import hub as hubs
+from deston.net.byte_stream import Bytes
 from deston.net.dial import bind_source, error_kind
 from deston.net.proxy_protocol import Endpoint
-from deston.net.stream import READ, Bytes
+from deston.net.stream import READ
 
 # What one IPv4 datagram can carry: 65,535 bytes without the headers of IP and UDP.
 LARGEST_DATAGRAM = 65507

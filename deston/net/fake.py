@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from deston.errors import DestonError, StreamReset
-from deston.net.stream import Bytes
+from deston.net.byte_stream import Bytes
 
 
 class FakeStream:

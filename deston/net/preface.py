@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from deston.errors import ClientGone, PrefaceTimeout, ProtocolError, ReadTimeout
-from deston.net.stream import ByteStream
+from deston.net.byte_stream import ByteStream
 
 # One read; most prefaces are smaller.
 PIECE = 4096

@@ -19,7 +19,8 @@ from greenlet import getcurrent
 
 from deston.errors import StreamError
 from deston.net import hub as hubs
-from deston.net.stream import NEVER, Bytes, Stream
+from deston.net.byte_stream import Bytes
+from deston.net.stream import NEVER, Stream
 from deston.net.tls_stream import TlsStream
 
 # What a read takes at first, and again after its target was blocked; it doubles while the target takes all.

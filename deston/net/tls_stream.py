@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import errno
 import ssl
-from _socket import socket as RawSocket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from deston.errors import DestonError, StreamError, StreamReset
-from deston.net import hub as hubs
-from deston.net.stream import Bytes, Stream, translated
+from deston.net.byte_stream import Bytes
+from deston.net.stream import Stream, translated
 
 # How much is encrypted or decrypted at a time, so that no copy of a large body is made.
 _LARGEST_PIECE = 64 * 1024
@@ -36,13 +35,14 @@ class TlsStream:
 
     __slots__ = (
         "_ahead", "_engine", "_failure", "_from_peer", "_fruitless", "_has_ended_writing", "_is_reset", "_owed",
-        "_stream", "_to_peer", "_unsent", "at_end",
+        "_stream", "_to_peer", "_unsent", "at_end", "home", "socket",
     )  # fmt: skip
 
     def __init__(
         self, stream: Stream, context: ssl.SSLContext, server_name: str = "", *, is_server: bool = False
     ) -> None:
         self._stream = stream
+        self.home, self.socket = stream.home, stream.socket
         self._from_peer = ssl.MemoryBIO()
         self._to_peer = ssl.MemoryBIO()
         # With no name at all, OpenSSL would silently verify none; an empty one is an error.
@@ -254,14 +254,6 @@ class TlsStream:
     def peer_certificate(self) -> bytes:
         """The certificate that the peer has shown, in DER, or nothing."""
         return self._engine.getpeercert(binary_form=True) or b""
-
-    @property
-    def home(self) -> hubs.Home:
-        return self._stream.home
-
-    @property
-    def socket(self) -> RawSocket:
-        return self._stream.socket
 
     @property
     def reader(self) -> Any:

@@ -48,6 +48,7 @@ PURE = (
     "l7.headers",
     "l7.http1",
     "l7.routing",
+    "l7.terms",
 )
 IMPURE = {"_socket", "gevent", "gunicorn", "requests", "select", "selectors", "socket", "ssl", "urllib3"}
 

@@ -21,8 +21,8 @@ from deston.errors import ConnectError
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.http1 import Field
 from deston.l7.request import Request
+from deston.net.byte_stream import ByteStream
 from deston.net.fake import FakeStream
-from deston.net.stream import ByteStream
 from tests import builders
 from tests.builders import make_pool_config, make_server_config
 

@@ -10,8 +10,8 @@ import pytest
 from deston.address import Address
 from deston.balancer.server import Server
 from deston.l7.cache import ConnectionCache, ServerConnection, connection_cache
+from deston.net.byte_stream import ByteStream
 from deston.net.fake import FakeStream
-from deston.net.stream import ByteStream
 from tests.builders import make_servers
 from tests.peers import wait_until
 

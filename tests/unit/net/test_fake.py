@@ -7,8 +7,8 @@ import math
 import pytest
 
 from deston.errors import ReadTimeout, StreamReset, WriteTimeout
+from deston.net.byte_stream import ByteStream
 from deston.net.fake import FakeStream
-from deston.net.stream import ByteStream
 
 
 def test_it_is_a_byte_stream() -> None:

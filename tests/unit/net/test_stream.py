@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
-from deston.net.stream import NEVER, ByteStream, Stream, reset_on_close, translated
+from deston.net.byte_stream import ByteStream
+from deston.net.stream import NEVER, Stream, reset_on_close, translated
 from tests.peers import READ_SIZE, reset, wait_until
 from tests.wires import SMALL_BUFFER, fill, in_good_time, read_all, tcp_pair, unix_pair
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from deston.address import Address
 from deston.errors import ConnectError, ReadTimeout, Retry, StartError, StreamError, StreamReset
+from deston.net.byte_stream import ByteStream
 from deston.net.dial import dial
-from deston.net.stream import ByteStream
 from deston.net.tls import client_context, secure
 from deston.net.tls_stream import TlsStream
 from tests.builders import make_tls_config
