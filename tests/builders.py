@@ -162,7 +162,7 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
         "send_proxy_protocol": SendProxyProtocol.OFF,
         "source_address": "",
         "host_header": "preserve",
-        "max_idle_connections": 32,
+        "max_idle_connections": 128,
         "idle_timeout": 4.0,
         "max_connection_age": 3600.0,
         "retry_on": RetryOn(frozenset({RetryCause.RESET}), frozenset()),

@@ -61,7 +61,8 @@ class ClientConnection:
 
     __slots__ = (
         "_account", "_answered", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left", "_listener",
-        "_minor_version", "_peer", "_scheme", "_sent", "_stream", "_tunnel", "_turn", "is_idle",
+        "_minor_version", "_peer", "_scheme", "_sent", "_stream", "_tunnel", "_turn", "is_idle", "parks_after",
+        "rest_of_wait",
     )  # fmt: skip
 
     def __init__(
@@ -96,13 +97,18 @@ class ClientConnection:
         self._turn = Turn()
         #: Whether it waits for a request of which nothing has come.
         self.is_idle = False
+        #: After how many seconds of such a wait ``serve`` returns, to be called again when something has come.
+        self.parks_after = math.inf
+        #: How long the wait may still be when it did, else 0.0.
+        self.rest_of_wait = 0.0
 
     def serve(self) -> bool:
         """Serve requests until none may follow.
 
         Returns whether the client may still be sending, so that whoever closes the stream has to linger. A stream that
-        broke off is reset.
+        broke off is reset. Where ``rest_of_wait`` is not 0.0 afterwards, it is not over yet.
         """
+        self.rest_of_wait = 0.0
         try:
             while self._wait_for_request():
                 if not self._serve_one():
@@ -127,10 +133,14 @@ class ClientConnection:
                 return True
         self.is_idle = True
         seconds = self._listener.keepalive_timeout
-        self._stream.expire_after(min(seconds, WAIT_WHEN_STOPPING) if self._is_stopping() else seconds)
+        if self._is_stopping():
+            seconds = min(seconds, WAIT_WHEN_STOPPING)
+        at_first = min(seconds, self.parks_after)
+        self._stream.expire_after(at_first)
         try:
             return incoming.has_more()
         except ReadTimeout:
+            self.rest_of_wait = 0.0 if self._is_stopping() else seconds - at_first
             return False
         finally:
             self.is_idle = False
@@ -189,7 +199,7 @@ class ClientConnection:
             raise ClientGone("the client left within a request head") from error
 
     def _request(self, head: RequestHead, terms: Terms) -> Request:
-        body = NO_BODY
+        body, self._body = NO_BODY, None
         if terms.framing is not Framing.NONE:
             self._body = ClientBody(self._incoming, self._listener.body_timeout, terms.framing, terms.expects)
             body = RequestBody(self._body, terms.length if terms.framing is Framing.LENGTH else None)

@@ -211,6 +211,9 @@ class Exchange:
                     if watch is not None:
                         watch.end()
                     return self._at_once(connection, lease, head, plan, whole, idle_seconds)
+        if watch is not None and head.status == SWITCHING:
+            watch.end()  # The relay sees for itself.
+            watch = None
         body = response_body(plan.framing, plan.body_length, incoming)
         reading = Reading(self._config, lease, self._cache, connection, body, watch, idle_seconds)
         if head.status == SWITCHING:

@@ -7,11 +7,10 @@ Invariant: what is not HTTP/1.x for our own application goes to gunicorn's own h
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
+import time
 from _socket import socket as RawSocket
-from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -24,27 +23,31 @@ from deston.l7.connection import ClientConnection
 from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
 from deston.l7.http2 import Http2Socket, speaks_http2
+from deston.l7.visit import Visit, Visits
 from deston.l7.wsgi import application, is_ours
-from deston.net.linger import linger
 from deston.net.relay import Side
 from deston.net.stream import Stream
 
 log = logging.getLogger("deston.l7")
 
-# A client that still sends when its connection is over may read the last response for so long; in seconds.
-LINGER = 2.0
+# A client that has waited for so long is likely to wait on; in seconds.
+PARKS_AFTER = 2.0
 
 
 class ProxyWorker(GeventWorker):  # type: ignore[misc]
     """Serves the HTTP listeners: ``gunicorn -k deston.l7.worker.ProxyWorker``."""
 
-    _connections: set[ClientConnection | Http2Socket]
+    _http2: set[Http2Socket]
     _is_ours: bool
     _handshakes: Handshakes
     _bound: dict[int, ListenerConfig]
+    _visits: Visits | None
+    _stopped_at: float
 
     def init_process(self) -> None:
-        self._connections = set()
+        self._http2 = set()
+        self._visits = None
+        self._stopped_at = 0.0
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -63,60 +66,58 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         try:
             # By the address of this socket, where need be: that of the listener's may be closed by a stop already.
             bound = self._bound.get(id(listener)) or application.listener_at(raw.getsockname())
-            if self._handshakes.is_for(bound):
-                self._serve_secured(stream, address, bound)
-            else:
-                self._serve(stream, stream, address, bound)
+            begin = self._secured if self._handshakes.is_for(bound) else self._plain
+            visit = begin(stream, address, bound)
         except BaseException:
-            stream.abort()  # Such as at the end of a drain: what the client got must not look whole.
+            stream.abort()
             raise
-        finally:
-            stream.close()
+        if visit is not None and self._visits is not None:
+            self._visits.serve(visit)
 
-    def _serve(self, stream: Side, plain: Stream, address: Any, bound: ListenerConfig, told: bytes = b"") -> None:
+    def _plain(self, stream: Stream, address: Any, bound: ListenerConfig) -> Visit | None:
+        return self._visit(stream, stream, address, bound)
+
+    def _visit(self, side: Side, plain: Stream, address: Any, bound: ListenerConfig, told: bytes = b"") -> Visit:
         """Requests of HTTP/1.x on a stream, which is that of the socket itself (``plain``), or TLS on it."""
-        peer = address[0] if isinstance(address, tuple) else ""
-        account = GunicornLog(self.log) if self.log.access_log_enabled else None
         connection = ClientConnection(
-            stream,
+            side,
             bound,
-            peer,
-            "http" if stream is plain else "https",
+            address[0] if isinstance(address, tuple) else "",
+            "http" if side is plain else "https",
             application.forward,
             self._is_stopping,
-            account,
+            GunicornLog(self.log) if self.log.access_log_enabled else None,
             identity=told,
         )
-        with self._known(connection):
-            still_sends = connection.serve()
-        if still_sends:
-            with contextlib.suppress(StreamError):
-                stream.shutdown_write()
-                linger(plain, LINGER)
+        connection.parks_after = PARKS_AFTER
+        return Visit(plain, side, connection)
 
-    def _serve_secured(self, stream: Stream, address: Any, bound: ListenerConfig) -> None:
-        """A connection that begins with TLS: HTTP/2, where both sides speak it, is gunicorn's business."""
+    def _secured(self, stream: Stream, address: Any, bound: ListenerConfig) -> Visit | None:
+        """A connection that begins with TLS; None where it is over, for HTTP/2 is gunicorn's business."""
         try:
             tls = self._handshakes.shake_hands(stream, bound)
         except (StreamError, ProtocolError, ClientGone) as error:
             log.debug("%s: a TLS handshake failed: %s", bound.name, error)
-            return
+            stream.close()
+            return None
         told = identity(tls.peer_certificate)
+        if tls.alpn != HTTP2:
+            return self._visit(tls, stream, address, bound, told)
         try:
-            if tls.alpn == HTTP2:
-                self._serve_http2(Http2Socket(tls, bound, told), address)
-            else:
-                self._serve(tls, stream, address, bound, told)
+            self._serve_http2(Http2Socket(tls, bound, told), address)
         except BaseException:
             tls.abort()  # A notice of the end would say that it was whole.
             raise
-        finally:
-            tls.close()
+        tls.close()
+        return None
 
     def _serve_http2(self, client: Http2Socket, address: Any) -> None:
-        with self._known(client):
+        self._http2.add(client)
+        try:
             # All that gunicorn asks of a listener is where it is, and it may be closed by now.
             self.handle_http2(client, client, address)
+        finally:
+            self._http2.discard(client)
 
     def run(self) -> None:
         """Serve until the worker is told to stop."""
@@ -128,20 +129,15 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         if not self._is_ours and any(map(is_secured, application.listeners)):
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        visits = self._visits = Visits(self.worker_connections // 4)
         super().run()
+        drained = time.monotonic() - (self._stopped_at or time.monotonic())
+        visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)
 
     def notify(self) -> None:
         """Tell the arbiter that the worker is alive, once a second; changed certificates are taken up, too."""
         super().notify()
         self._handshakes.refresh()
-
-    @contextlib.contextmanager
-    def _known(self, connection: ClientConnection | Http2Socket) -> Iterator[None]:
-        self._connections.add(connection)
-        try:
-            yield
-        finally:
-            self._connections.discard(connection)
 
     def _is_stopping(self) -> bool:
         return not self.alive
@@ -149,8 +145,11 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """TERM: no connection waits for a further request."""
         super().handle_exit(sig, frame)
+        self._stopped_at = time.monotonic()
         gevent.spawn(self._end_idle)
 
     def _end_idle(self) -> None:
-        for connection in list(self._connections):
-            connection.end_if_idle()
+        if self._visits is not None:
+            self._visits.end_idle()
+        for client in list(self._http2):
+            client.end_if_idle()

@@ -26,7 +26,7 @@ from deston.l7 import app
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.gunicorn_client import GunicornClient
-from deston.l7.proxy import Proxy, refusal
+from deston.l7.proxy import Proxy, answered, refusal
 from deston.l7.request import Request, Response, Tunnel
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Application:
         self.runtime.monitor.stop()
         for account in self.runtime.accounts():
             log.info("%s", account)
+        if answered:
+            log.info("own answers: %s", ", ".join(f"{status} {count}x" for status, count in sorted(answered.items())))
 
     def forward(self, request: Request) -> Response:
         """Serve one request of an adapter that reads requests by itself; after ``start``."""

@@ -175,11 +175,10 @@ class Stream:
 
         A wait for reading takes its place.
         """
-        watcher = self._reader or self.reader
-        if callback is None:
-            watcher.callback = watcher.stop
-        else:
-            watcher.start(callback)
+        if callback is not None:
+            (self._reader or self.reader).start(callback)
+        elif self._reader is not None:
+            self._reader.callback = self._reader.stop
 
     def interrupt(self, error: DestonError) -> None:
         """Wake the greenlet that waits, if there is one, with ``error``; for callbacks, which run in the hub."""

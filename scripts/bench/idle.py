@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from pathlib import Path
 
 from scripts.bench.cpu import family, read_stats
 from scripts.bench.model import Exchange, Run
 
 TIMEOUT_SECONDS = 20.0
+# What a connection costs that waits, not one that has just been served.
+SILENT_SECONDS = 5.0
 # They load what is loaded on first use, so that it is not counted as theirs.
 WARM_UP = 50
 
@@ -76,6 +79,7 @@ def measure(pid: int, port: int, exchange: Exchange, count: int, run: Run) -> No
         before = tree_memory(pid)
         with contextlib.ExitStack() as held:
             clients = open_idle(port, exchange, count, held)
+            time.sleep(SILENT_SECONDS)
             after = tree_memory(pid)
             closed = sum(not is_open(client) for client in clients)
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ from deston.address import Address
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
 from deston.l7.incoming import PIECE
-from deston.l7.proxy import Proxy, refusal, tls_contexts
+from deston.l7.proxy import Proxy, answered, refusal, tls_contexts
 from deston.l7.request import Request, Response
 from deston.net.fake import FakeStream
 from tests.builders import make_pool_config, make_server_config, make_tls_config
@@ -358,7 +358,9 @@ def test_a_client_that_breaks_off() -> None:
 )
 def test_our_own_answers(error: errors.DestonError, text: bytes) -> None:
     """They are short and plain, tell no secrets, are complete in themselves, and nobody keeps them."""
+    before = answered[int(text[:3])]
     found = refusal(error)
+    assert answered[int(text[:3])] == before + 1
     assert (found.status, found.length) == (int(text[:3]), len(text))
     assert dict(found.fields) == {
         b"Content-Type": b"text/plain; charset=utf-8",

@@ -1,0 +1,130 @@
+"""A client's stay with our own worker: who has a greenlet, and how it ends. The client's connections are real."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import pytest
+
+from deston.config.model import Protocol
+from deston.l7.connection import ClientConnection
+from deston.l7.request import Request, Response
+from deston.l7.visit import Visit, Visits
+from deston.net import hub as hubs
+from deston.net.stream import Stream
+from tests.builders import make_listener
+from tests.peers import wait_until
+from tests.wires import in_good_time, tcp_pair
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
+SOON = 0.05
+
+
+def answer(request: Request) -> Response:
+    """What every request gets."""
+    return Response(200, b"OK", [], 0, whole=b"")
+
+
+@contextmanager
+def visited(
+    visits: Visits, forward: Callable[[Request], Response] = answer, parks_after: float = SOON, **listener: Any
+) -> Iterator[socket.socket]:
+    """A client whose visit is served, in a greenlet of its own at first."""
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        config = make_listener(Protocol.HTTP, "web", **listener)
+        connection = ClientConnection(stream, config, "192.0.2.7", "http", forward, lambda: False)
+        connection.parks_after = parks_after
+        serving = gevent.spawn(visits.serve, Visit(stream, stream, connection))
+        yield far
+        visits.end_idle()
+        far.close()
+        serving.join()
+
+
+@pytest.fixture
+def visits() -> Iterator[Visits]:
+    made = Visits(2)
+    yield made
+    hubs.sweeper().watched.discard(made)
+
+
+def ask(client: socket.socket) -> None:
+    client.sendall(GET)
+    assert client.recv(1000) == ANSWER
+
+
+def is_parked(visits: Visits) -> bool:
+    return bool(visits._parked) and not visits._served and not visits._going
+
+
+def test_who_waits_for_long_has_no_greenlet(visits: Visits) -> None:
+    """A request that comes after all is served, and the next wait begins anew."""
+    with visited(visits) as client:
+        for _ in range(3):
+            ask(client)
+            wait_until(lambda: is_parked(visits), "the greenlet's end", gevent.sleep)
+            assert len(visits) == 1
+            assert repr(visits) == "<Visits 0 served, 1 parked, 0 went on>"
+
+
+def test_a_parked_client_that_leaves(visits: Visits) -> None:
+    """Its connection is closed."""
+    with visited(visits) as client:
+        wait_until(lambda: is_parked(visits), "the greenlet's end", gevent.sleep)
+        client.close()
+        wait_until(lambda: len(visits) == 0, "the end of the visit", gevent.sleep)
+
+
+def test_a_parked_client_whose_time_is_over(visits: Visits) -> None:
+    """The keep-alive time counts from its last request, parked or not."""
+    with visited(visits, keepalive_timeout=0.3) as client:
+        ask(client)
+        assert client.recv(1) == b""
+        assert len(visits) == 0
+
+
+def test_only_so_many_are_parked(visits: Visits) -> None:
+    """The others keep their greenlets, and are served as ever."""
+    with visited(visits), visited(visits), visited(visits) as third:
+        wait_until(lambda: len(visits._parked) == 2, "two are parked", gevent.sleep)
+        gevent.sleep(3 * SOON)
+        assert (len(visits._parked), len(visits._served)) == (2, 1)
+        ask(third)
+
+
+def test_a_stop_ends_those_that_wait(visits: Visits) -> None:
+    """Whether they have a greenlet or not."""
+    with visited(visits) as parked, visited(visits, parks_after=60.0) as waiting:
+        ask(parked)
+        ask(waiting)
+        wait_until(lambda: len(visits._parked) == 1, "one is parked", gevent.sleep)
+        visits.end_idle()
+        assert parked.recv(1) == b""
+        assert waiting.recv(1) == b""
+        wait_until(lambda: len(visits) == 0, "the end of both", gevent.sleep)
+
+
+def test_a_drain_waits_for_those_that_went_on(visits: Visits) -> None:
+    """They are cut off only when its time is over, and with a reset."""
+    told = []
+
+    def slow(request: Request) -> Response:
+        gevent.sleep(0.1 if request.target == b"/slow" else 60)
+        return answer(request)
+
+    with visited(visits, slow) as client, visited(visits, slow) as stuck:
+        wait_until(lambda: len(visits._parked) == 2, "both are parked", gevent.sleep)
+        client.sendall(GET.replace(b"/ ", b"/slow "))
+        stuck.sendall(GET)
+        wait_until(lambda: len(visits._going) == 2, "both went on", gevent.sleep)
+        visits.wait(0.3, lambda: told.append(True))
+        assert told
+        assert client.recv(1000) == ANSWER
+        with pytest.raises(ConnectionResetError):
+            stuck.recv(1)
