@@ -64,6 +64,41 @@ def _send_with_body(
         turn.give_way()
 
 
+class Rest:
+    """What was not sent of a request when its response began: it goes on between the pieces of the response."""
+
+    __slots__ = ("_incoming", "_is_over", "_request", "_server", "_timeout")
+
+    def __init__(self, incoming: Incoming, request: Request, server: Server, timeout: float) -> None:
+        self._incoming = incoming
+        self._request = request
+        self._server = server
+        self._timeout = timeout
+        self._is_over = not request.body.can_go_on
+
+    def go_on(self) -> None:
+        """Send on until the server says more, or all is sent; raises what the body raises, and ``StreamError``."""
+        stream, body = self._incoming.stream, self._request.body
+        while not self._is_over and not stream.has_input():
+            if body.is_at_hand():
+                self._send_piece()
+            else:
+                body.wait_with(stream)
+
+    def _send_piece(self) -> None:
+        stream, body = self._incoming.stream, self._request.body
+        piece = body.read()
+        self._server.bytes_in += len(piece)
+        stream.expire_after(self._timeout)
+        try:
+            stream.write(_framed(body, piece))
+        except StreamReset:
+            # It wants no more of it, and may have said why.
+            self._is_over = True
+        if not piece or (body.length is not None and body.is_sent):
+            self._is_over = True
+
+
 def _framed(body: RequestBody, piece: bytes) -> bytes:
     """A piece of the body as it is sent; an empty one ends it."""
     if body.length is not None:

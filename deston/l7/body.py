@@ -35,6 +35,9 @@ class ResponseBody(Protocol):
     def read_some(self, buffer: memoryview) -> Bytes:
         """As ``read``, into ``buffer`` where that can be."""
 
+    def is_at_hand(self) -> bool:
+        """Whether something of it, or its end, is here already."""
+
 
 class NoBody:
     """The body of a response that has none."""
@@ -47,6 +50,9 @@ class NoBody:
 
     def read_some(self, buffer: memoryview) -> Bytes:
         return b""
+
+    def is_at_hand(self) -> bool:
+        return True
 
 
 class LengthBody:
@@ -72,6 +78,9 @@ class LengthBody:
         piece = self._incoming.read_some(buffer if len(buffer) <= self._rest else buffer[: self._rest])
         self._count(len(piece))
         return piece
+
+    def is_at_hand(self) -> bool:
+        return not self._incoming.is_empty
 
     def _count(self, read: int) -> None:
         if not read:
@@ -102,6 +111,10 @@ class ChunkedBody:
 
     def read_some(self, buffer: memoryview) -> Bytes:
         return self.read()
+
+    def is_at_hand(self) -> bool:
+        # The line end of a chunk that was read is no more of the body.
+        return self._incoming.available > (2 if self._within and not self._rest else 0)
 
     def _next_chunk(self) -> bool:
         # The line end of the chunk before is read only now, so that nobody waits for it with a piece in hand.
@@ -144,6 +157,9 @@ class CloseBody:
         self.complete = not piece
         return piece
 
+    def is_at_hand(self) -> bool:
+        return not self._incoming.is_empty
+
 
 def response_body(framing: Framing, length: int, incoming: Incoming) -> ResponseBody:
     """The reader for a framing."""
@@ -163,6 +179,10 @@ class Source(Protocol):
     @property
     def trailers(self) -> Sequence[Field]:
         """The fields behind a body in chunks, once its end was read."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it can be waited for while a response is on its way."""
 
     def is_at_hand(self) -> bool:
         """Whether a read would return at once, or nothing else can be done but to read."""
@@ -203,6 +223,11 @@ class RequestBody:
     def trailers(self) -> Sequence[Field]:
         """The fields behind a body in chunks, once its end was read."""
         return () if self._source is None else self._source.trailers
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether something is left of it that can be waited for while a response is on its way."""
+        return not self.is_sent and self._source is not None and self._source.can_go_on
 
     @property
     def is_sent(self) -> bool:

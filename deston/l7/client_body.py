@@ -39,6 +39,11 @@ class ClientBody:
         """The fields behind a body in chunks, once its end was read."""
         return () if self._chunks is None else self._chunks.trailers
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it can be waited for while a response is on its way: a client that waits would then never send it."""
+        return not self._waits
+
     def go_ahead(self) -> bool:
         """The server wants the body; whether the client waits to be told so, once."""
         waits, self._waits = self._waits, False
@@ -59,7 +64,8 @@ class ClientBody:
 
     def is_at_hand(self) -> bool:
         """Whether something of it has come."""
-        return not self._incoming.is_empty or self._incoming.stream.has_input()
+        has_come = not self._incoming.is_empty if self._chunks is None else self._chunks.is_at_hand()
+        return has_come or self._incoming.stream.has_input()
 
     def wait_with(self, other: ByteStream) -> None:
         """Wait until something of it has come, or something of ``other``.

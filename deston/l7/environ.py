@@ -184,6 +184,10 @@ class _Input:
     def trailers(self) -> Sequence[Field]:
         return self._client.trailers
 
+    @property
+    def can_go_on(self) -> bool:
+        return False  # A read would wait for the client alone.
+
     def read(self, limit: int) -> bytes:
         if self._client.expects:
             self._client.tell_to_send()

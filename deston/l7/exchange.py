@@ -27,7 +27,7 @@ from deston.errors import (
     StreamReset,
 )
 from deston.l7 import http1
-from deston.l7.attempt import SWITCHING, read_head, send
+from deston.l7.attempt import SWITCHING, Rest, read_head, send
 from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
@@ -215,7 +215,8 @@ class Exchange:
             watch.end()  # The relay sees for itself.
             watch = None
         body = response_body(plan.framing, plan.body_length, incoming)
-        reading = Reading(self._config, lease, self._cache, connection, body, watch, idle_seconds)
+        rest = None if early is None else Rest(incoming, request, lease.server, timeout)
+        reading = Reading(self._config, lease, self._cache, connection, body, watch, rest, idle_seconds)
         if head.status == SWITCHING:
             return self._switched(head, reading)
         return Response(

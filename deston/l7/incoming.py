@@ -35,6 +35,11 @@ class Incoming:
     def is_empty(self) -> bool:
         return self._start == len(self._buffer)
 
+    @property
+    def available(self) -> int:
+        """How many bytes were read too far."""
+        return len(self._buffer) - self._start
+
     def take(self, end: bytes, most: int) -> bytes:
         """Everything up to and including ``end`` where all of that is there already, else nothing."""
         index = self._buffer.find(end, self._start, self._start + most)

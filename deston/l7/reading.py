@@ -15,6 +15,7 @@ from typing import TypeVar
 from deston.balancer.pool import Lease
 from deston.config.model import PoolConfig
 from deston.errors import BadResponse, StreamError
+from deston.l7.attempt import Rest
 from deston.l7.body import ResponseBody
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import fit_trailers
@@ -43,7 +44,7 @@ def give_back(connection: ServerConnection, cache: ConnectionCache, config: Pool
 class Reading:
     """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all."""
 
-    __slots__ = ("_body", "_cache", "_config", "_connection", "_lease", "_open", "_watch", "idle_seconds")
+    __slots__ = ("_body", "_cache", "_config", "_connection", "_lease", "_open", "_rest", "_watch", "idle_seconds")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Reading:
         connection: ServerConnection,
         body: ResponseBody,
         watch: ClientWatch | None,
+        rest: Rest | None,
         idle_seconds: float,
     ) -> None:
         self._config = config
@@ -63,6 +65,7 @@ class Reading:
         self._watch = watch
         if watch is not None:
             watch.response_begins()
+        self._rest = rest
         self._open = True
         self.idle_seconds = idle_seconds
 
@@ -71,8 +74,10 @@ class Reading:
         return self._piece(self._body.read) if self._open else b""
 
     def _piece(self, read: Callable[[], Piece]) -> Piece:
-        self._connection.stream.expire_after(self._config.server_timeout)
         try:
+            if self._rest is not None and not self._body.is_at_hand():
+                self._rest.go_on()
+            self._connection.stream.expire_after(self._config.server_timeout)
             piece = read()
         except BaseException as error:
             if isinstance(error, (StreamError, BadResponse)):
@@ -103,7 +108,7 @@ class Reading:
 
     def is_at_hand(self) -> bool:
         """Whether a read would return at once."""
-        return not self._open or not self._connection.incoming.is_empty or self._connection.stream.has_input()
+        return not self._open or self._body.is_at_hand() or self._connection.stream.has_input()
 
     def trailers(self) -> Sequence[Field]:
         """The fields behind the body, once its end was read."""

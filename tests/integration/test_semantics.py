@@ -194,6 +194,27 @@ def test_an_answer_before_the_body_has_come(site: Site) -> None:
             assert client.read_all().endswith(b"Connection: close\r\n\r\nbig")
 
 
+def test_a_conversation(site: Site) -> None:
+    """A server may answer each piece of a body when it has come: the rest of it goes on meanwhile."""
+    if not site.is_own:
+        pytest.skip("through WSGI nobody can wait for a body and for a server at once")
+    with site.connect() as client:
+        client.send(request(b"POST", b"Transfer-Encoding: chunked") + b"4\r\none\n\r\n")
+        with site.server.accept() as server:
+            server.read_until(b"one\n\r\n")
+            server.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nONE\n\r\n")
+            assert client.read_until(b"ONE\n\r\n").startswith(b"HTTP/1.1 200 ")
+            for lower, upper in ((b"two\n", b"TWO\n"), (b"six\n", b"SIX\n")):
+                client.send(b"4\r\n" + lower + b"\r\n")
+                assert server.read_until(lower + b"\r\n")
+                server.send(b"4\r\n" + upper + b"\r\n")
+                assert client.read_until(upper + b"\r\n")
+            client.send(b"0\r\n\r\n")
+            assert server.read_until(b"0\r\n\r\n")
+            server.send(b"0\r\n\r\n")
+            assert client.read_all() == b"0\r\n\r\n"
+
+
 # --- ends
 
 

@@ -85,6 +85,10 @@ class Client:
         self.reads += 1
         return self._stream.read(limit)
 
+    @property
+    def can_go_on(self) -> bool:
+        return False
+
     def is_at_hand(self) -> bool:
         return True
 
