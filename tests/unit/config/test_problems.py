@@ -101,6 +101,10 @@ WRONG_KIND = [
     ("protocol = http\n", "protocol = http\n    tls = passthrough\n", [
         "9: listeners.web.tls: an http listener cannot read what it passes through: off or terminate"
     ]),
+    ("protocol = http\n", "protocol = http\n    http2 = no\n    handshake_timeout = 1s\n", [
+        "9: listeners.web.http2: a listener heeds this key with tls = terminate alone",
+        "10: listeners.web.handshake_timeout: a listener heeds this key with tls = terminate alone",
+    ]),
     ("protocol = tcp", "protocol = tcp\n    access_log = syslog:here", [
         "13: listeners.db.access_log: 'here' has no port (write host:port)"
     ]),
