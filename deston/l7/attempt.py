@@ -18,7 +18,6 @@ from deston.l7.incoming import Incoming
 from deston.l7.request import Request
 from deston.net.hub import Turn
 
-SWITCHING = 101
 # Interim responses to one request; each of them may come after a pause of its own.
 MOST_INTERIM = 100
 
@@ -52,16 +51,22 @@ def _send_with_body(
         early = None if unsent else _wait_for_piece(incoming, request, timeout, turn)
         if early is not None:
             return early
-        piece = body.read()
-        server.bytes_in += len(piece)
-        # The client may have taken its time; the server's begins anew with each piece.
-        stream.expire_after(timeout)
-        stream.write(unsent + _framed(body, piece))
-        unsent = b""
-        if not piece or (body.length is not None and body.is_sent):
+        if _send_piece(incoming, request, server, timeout, unsent):
             stream.expire_after(timeout)
             return None
+        unsent = b""
         turn.give_way()
+
+
+def _send_piece(incoming: Incoming, request: Request, server: Server, timeout: float, unsent: bytes = b"") -> bool:
+    """Send the next piece of the body behind what is ``unsent``; whether it was the last."""
+    stream, body = incoming.stream, request.body
+    piece = body.read()
+    server.bytes_in += len(piece)
+    # The client may have taken its time; the server's begins anew with each piece.
+    stream.expire_after(timeout)
+    stream.write(unsent + _framed(body, piece))
+    return not piece or (body.length is not None and body.is_sent)
 
 
 class Rest:
@@ -81,22 +86,15 @@ class Rest:
         stream, body = self._incoming.stream, self._request.body
         while not self._is_over and not stream.has_input():
             if body.is_at_hand():
-                self._send_piece()
+                self._is_over = self._send_piece()
             else:
                 body.wait_with(stream)
 
-    def _send_piece(self) -> None:
-        stream, body = self._incoming.stream, self._request.body
-        piece = body.read()
-        self._server.bytes_in += len(piece)
-        stream.expire_after(self._timeout)
+    def _send_piece(self) -> bool:
         try:
-            stream.write(_framed(body, piece))
+            return _send_piece(self._incoming, self._request, self._server, self._timeout)
         except StreamReset:
-            # It wants no more of it, and may have said why.
-            self._is_over = True
-        if not piece or (body.length is not None and body.is_sent):
-            self._is_over = True
+            return True  # The server wants no more of it, and may have said why.
 
 
 def _framed(body: RequestBody, piece: bytes) -> bytes:
@@ -128,7 +126,7 @@ def read_head(incoming: Incoming, request: Request, timeout: float) -> ResponseH
     """
     while True:
         head = _read_one_head(incoming, bool(request.upgrade))
-        if head.status >= 200 or head.status == SWITCHING:
+        if head.status >= 200 or head.status == http1.SWITCHING:
             return head
         _pass_on(request, head)
         incoming.stream.expire_after(timeout)
@@ -150,6 +148,6 @@ def _read_one_head(incoming: Incoming, may_switch: bool = False) -> ResponseHead
             raise
         raise BadResponse("the server broke off within the head of its response") from error
     head = http1.parse_response_head(data)
-    if head.status == SWITCHING and not may_switch:
+    if head.status == http1.SWITCHING and not may_switch:
         raise BadResponse("the server switches protocols, which nobody asked for")
     return head

@@ -13,14 +13,13 @@ from greenlet import getcurrent
 
 from deston.errors import BadRequest, ClientGone, ReadTimeout, RequestTimeout, StreamError
 from deston.l7.body import ChunkedBody
-from deston.l7.http1 import Field, Framing
+from deston.l7.http1 import GO_AHEAD, Field, Framing
 from deston.l7.incoming import Incoming
 from deston.net.byte_stream import ByteStream
 
 # How long a server that was asked may take to want a body or refuse it, in seconds: as long as curl waits before it
 # sends unasked. A server that knows no expectations says nothing.
 PATIENCE = 1.0
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ClientBody:
@@ -92,6 +91,6 @@ class ClientBody:
         if not self._incoming.is_empty:
             return
         try:
-            self._incoming.stream.write(_CONTINUE)
+            self._incoming.stream.write(GO_AHEAD)
         except StreamError as error:
             raise ClientGone(f"100 Continue cannot be sent: {error}") from error

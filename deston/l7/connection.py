@@ -27,13 +27,13 @@ from deston.errors import (
 from deston.l7 import http1
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import ClientBody
-from deston.l7.headers import response_fields
+from deston.l7.headers import interim_response
 from deston.l7.http1 import Fields, Framing, RequestHead, ResponseHead
 from deston.l7.incoming import Incoming
 from deston.l7.proxy import refusal
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.terms import Terms, terms_of
-from deston.l7.tunnel import carry
+from deston.l7.tunnel import begin, carry
 from deston.net.byte_stream import ByteStream
 from deston.net.hub import Turn
 
@@ -215,16 +215,15 @@ class ClientConnection:
             return
         if head.status == http1.CONTINUE and self._body is not None and not self._body.go_ahead():
             return
-        fields = response_fields(head, False, False)
         try:
-            self._stream.write(http1.response_head(head.status, head.reason, fields) + b"\r\n")
+            self._stream.write(interim_response(head))
         except StreamError as error:
             raise ClientGone(f"an interim response cannot be sent: {error}") from error
 
     def _switch(self, response: Response, tunnel: Tunnel) -> bool:
         """Send the head of a response, and then bytes both ways; nothing follows."""
         try:
-            self._stream.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
+            begin(self._stream, response)
             self._stream.write_timeout = 0.0
             self._stream.expire_after(math.inf)
             self._tunnel(self._stream, self._incoming.rest(), tunnel)

@@ -27,7 +27,7 @@ from deston.errors import (
     StreamReset,
 )
 from deston.l7 import http1
-from deston.l7.attempt import SWITCHING, Rest, read_head, send
+from deston.l7.attempt import Rest, read_head, send
 from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
@@ -205,19 +205,19 @@ class Exchange:
             lease.server.observe_latency(time.monotonic() - sent)
             connection.is_certain = plan.framing is not Framing.NONE
             idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
-            if plan.length is not None and head.status != SWITCHING:
+            if plan.length is not None and head.status != http1.SWITCHING:
                 whole = incoming.take_whole(plan.body_length) if plan.body_length else b""
                 if whole is not None:
                     if watch is not None:
                         watch.end()
                     return self._at_once(connection, lease, head, plan, whole, idle_seconds)
-        if watch is not None and head.status == SWITCHING:
+        if watch is not None and head.status == http1.SWITCHING:
             watch.end()  # The relay sees for itself.
             watch = None
         body = response_body(plan.framing, plan.body_length, incoming)
         rest = None if early is None else Rest(incoming, request, lease.server, timeout)
         reading = Reading(self._config, lease, self._cache, connection, body, watch, rest, idle_seconds)
-        if head.status == SWITCHING:
+        if head.status == http1.SWITCHING:
             return self._switched(head, reading)
         return Response(
             head.status, head.reason, plan.fields, plan.length, reading.read, reading.close,

@@ -18,11 +18,11 @@ from gevent import socket as gevent_socket
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone
 from deston.l7 import http1
-from deston.l7.headers import response_fields, wanted_upgrade
+from deston.l7.headers import interim_response, response_fields, wanted_upgrade
 from deston.l7.http1 import Field, Named, ResponseHead
 from deston.l7.http2 import Http2Socket
 from deston.l7.request import Response, Tunnel
-from deston.l7.tunnel import carry
+from deston.l7.tunnel import begin, carry
 from deston.net.stream import Stream, reset_on_close
 
 # Where the hook in ``gunicorn_conf`` leaves what the environ has no place for; the body object is all that hook and
@@ -80,7 +80,11 @@ class GunicornClient:
     def stream(self) -> Stream | None:
         """Its connection, to be waited for only, where that is a plain one under gevent."""
         if self._stream is None and type(self._socket) is gevent_socket.socket and not self.is_http2:
-            raw = RawSocket(int(self._socket.family), int(self._socket.type), 0, fileno=os.dup(self._socket.fileno()))
+            try:
+                descriptor = os.dup(self._socket.fileno())
+            except OSError:
+                return None  # There is none left: a request can be served without.
+            raw = RawSocket(int(self._socket.family), int(self._socket.type), 0, fileno=descriptor)
             self._stream = Stream(raw)
         return self._stream
 
@@ -122,12 +126,12 @@ class GunicornClient:
                 if self._was_told:
                     return
                 self.expects, self._was_told = False, True
-            self._send(http1.response_head(head.status, head.reason, response_fields(head, False, False)) + b"\r\n")
+            self._send(interim_response(head))
 
     def tell_to_send(self) -> None:
         """Send 100 Continue: the server did not."""
         self.expects, self._was_told = False, True
-        self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._send(http1.GO_AHEAD)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -167,7 +171,7 @@ class GunicornClient:
         assert stream is not None
         assert self._request is not None
         ahead = self._request.unreader.take_buffered()
-        stream.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
+        begin(stream, response)
         carry(stream, ahead, tunnel)
 
     def cut(self, why: str, otherwise: Exception) -> Exception:

@@ -49,12 +49,13 @@ def _read_or_exit() -> Config:
 def _most_connections() -> int:
     """Clients that a worker serves at one time; more of them wait in the backlog.
 
-    1000 unless the file limits them (defaults.md), as far as descriptors last: an exchange takes two, a fifth of all
-    stays free for health checks, logs and idle connections, and each listener may have the same number of clients.
+    1000 unless the file limits them (defaults.md), as far as descriptors last: an exchange takes two, a quarter as many
+    again may have been parked (``visit``), a fifth of all stays free for health checks, logs and idle connections, and
+    each listener may have the same number of clients.
     """
     wanted = max(listener.max_connections for listener in _listeners) or 1000
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(1, min(wanted, int(descriptors * 0.8) // 2 // len(_listeners)))
+    return max(1, min(wanted, int(descriptors * 0.8 / 1.25) // 2 // len(_listeners)))
 
 
 logs.configure()

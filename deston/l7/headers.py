@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from deston.address import client_key
 from deston.config.model import Forwarded, Network
-from deston.l7.http1 import Field, Fields, Named, ResponseHead, by_name, field_lines
+from deston.l7.http1 import Field, Fields, Named, ResponseHead, by_name, field_lines, response_head
 
 # RFC 9110 section 7.6.1, and what older clients send.
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
@@ -94,6 +94,11 @@ def response_fields(head: ResponseHead, takes_trailers: bool, via: bool) -> Fiel
             kept = _without(kept, _NO_OPTION)
         found = head.fields.kept[key] = Fields(kept + [via_field(head.minor_version)] if via else kept)
     return found
+
+
+def interim_response(head: ResponseHead) -> bytes:
+    """An interim response as it goes on: all of it is a head."""
+    return response_head(head.status, head.reason, response_fields(head, False, False)) + b"\r\n"
 
 
 def via_field(minor_version: int) -> Field:

@@ -52,7 +52,9 @@ _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*
 _EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*[ \t]*\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-CONTINUE = 100
+CONTINUE, SWITCHING = 100, 101
+# What tells a client that waits to send its body; one that does not passes over it (RFC 9110 section 15.2.1).
+GO_AHEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 
 

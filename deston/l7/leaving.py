@@ -10,11 +10,12 @@ from __future__ import annotations
 from gevent import spawn_later
 
 from deston.errors import ClientGone
+from deston.l7.http1 import GO_AHEAD
 from deston.net.byte_stream import ByteStream
 
 # A client that still reads passes over it (RFC 9110 section 15.2); the machine of one that does not answers with a
 # reset. Nothing less would do: TCP cannot tell a close from the end of one direction, and a client may end that early.
-PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROBE = GO_AHEAD
 # When the answer to it is looked for, in seconds after one another: a machine nearby, and one far away.
 LOOKS = (0.05, 0.25, 1.0)
 

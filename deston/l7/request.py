@@ -8,7 +8,7 @@ Invariant: method and target go on byte for byte as they came, but for what a ro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,15 +109,6 @@ class Response:
     trailers: Callable[[], Sequence[Field]] = tuple
     is_at_hand: Callable[[], bool] = bool
     send_to: Callable[[ByteStream, Turn], int] | None = None
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body, piece by piece as it comes."""
-        if self.whole is not None:
-            if self.whole:
-                yield bytes(self.whole)
-            return
-        while piece := self.read():
-            yield piece
 
 
 def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:

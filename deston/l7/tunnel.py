@@ -10,13 +10,19 @@ from __future__ import annotations
 from typing import cast
 
 from deston.errors import StreamReset
-from deston.l7.request import Tunnel
+from deston.l7 import http1
+from deston.l7.request import Response, Tunnel
 from deston.net.byte_stream import ByteStream
 from deston.net.relay import Direction, Ending, Limits, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
 
 _BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.CUT)
+
+
+def begin(client: ByteStream, response: Response) -> None:
+    """Send the head after which bytes go both ways."""
+    client.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
 
 
 def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:

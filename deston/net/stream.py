@@ -132,7 +132,12 @@ class Stream:
                 raise translated(error) from error
 
     def send_at_once(self, data: Bytes) -> int:
-        """Send what the socket takes without waiting, and say how much; 0 also where the connection is broken."""
+        """Send what the socket takes without waiting, and say how much.
+
+        0 also where the connection is broken, or somebody waits on it and may be in the middle of a write.
+        """
+        if self._waiter is not None:
+            return 0
         try:
             return self.socket.send(data)
         except OSError:

@@ -100,6 +100,14 @@ class Site:
             except ConnectionResetError:
                 return b"reset"
 
+    def ask_for(self, answer: bytes) -> bytes:
+        """What a client gets where the server answers so."""
+        self.server.answer = answer
+        try:
+            return self.ask(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        finally:
+            self.server.answer = GOOD
+
 
 @pytest.fixture(scope="module", params=["deston.l7.worker.ProxyWorker", "gevent"], ids=["own", "gevent"])
 def site(
@@ -248,11 +256,7 @@ MALFORMED = {
 @pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_response(site: Site, answer: bytes) -> None:
     """The client gets 502, and nothing of what the server said."""
-    site.server.answer = answer
-    try:
-        got = site.ask(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
-    finally:
-        site.server.answer = GOOD
+    got = site.ask_for(answer)
     assert got.startswith(b"HTTP/1.1 502 ")
     assert got.endswith(b"502 Bad Gateway\n")
 
@@ -269,9 +273,5 @@ CUT = {
 @pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
 def test_a_response_cut_short(site: Site, answer: bytes) -> None:
     """What the client gets never looks whole: it sees a reset, or at least no end of the body."""
-    site.server.answer = answer
-    try:
-        got = site.ask(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
-    finally:
-        site.server.answer = GOOD
+    got = site.ask_for(answer)
     assert got == b"reset" or got.startswith(b"HTTP/1.1 502 ")

@@ -14,6 +14,7 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 import pytest
 
 from tests.integration.commands import L7, Command, argv_of, start
@@ -72,7 +73,7 @@ def site(module_processes: Processes, folder: Path) -> Iterator[Site]:
     keys = secured_by(first, second)
     with ScriptedServer() as server:
         listeners = {
-            "web": http(**keys, write_timeout="500ms"),
+            "web": http(**keys, write_timeout="500ms", handshake_timeout="500ms"),
             "strict": http(**keys, bind="127.0.0.2:0", tls_client_ca=second.certificate),
         }
         file = write_config(folder, listeners, pools={"app": pool({"a": server.address})})
@@ -114,6 +115,14 @@ def test_plain_text_is_not_served(site: Site) -> None:
     with connect(site.command.address_of("0")) as client:
         client.send(GET)
         assert b"HTTP/1.1" not in client.read_all()
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x01"])
+def test_a_handshake_that_does_not_come(site: Site, said: bytes) -> None:
+    """A client that begins none, or does not go on with it, is closed in its time."""
+    with connect(site.command.address_of("0")) as client:
+        client.send(said)
+        assert client.read_all() == b""
 
 
 def test_who_the_client_is(site: Site) -> None:
@@ -200,11 +209,14 @@ class Found:
 class Http2Client:
     """A client of HTTP/2, one request after the other."""
 
-    def __init__(self, secured: ssl.SSLSocket) -> None:
+    def __init__(self, secured: ssl.SSLSocket, window: int = 65535) -> None:
         assert secured.selected_alpn_protocol() == "h2"
         self._socket = secured
         self._connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._connection.initiate_connection()
+        if window > 65535:
+            self._connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
+            self._connection.increment_flow_control_window(window - 65535)
 
     def send(self, *fields: tuple[str, str], body: bytes = b"", method: str = "GET") -> int:
         """Send a request, all in one write."""
@@ -298,6 +310,17 @@ def test_a_response_of_http2_that_breaks_off(site: Site, client: Http2Client) ->
     client.send()
     site.answers()
     assert client.receive().status == "200"
+
+
+def test_a_client_of_http2_that_takes_nothing(site: Site) -> None:
+    """Its connection is over after the write timeout, and so is the exchange with the server."""
+    with site.connect(alpn="h2") as secured:
+        Http2Client(secured, window=2**31 - 1).send()
+        with site.server.accept() as accepted:
+            accepted.read_head()
+            accepted.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                accepted.send(bytes(256 << 20))  # More than all on the way can hold.
 
 
 def test_http2_can_be_left_out(processes: Processes, site: Site, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ WORKERS = ["deston.l7.worker.ProxyWorker", "gevent"]
 HOST = b"Host: a.test\r\n"
 CLOSE = b"Connection: close\r\n"
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+SHORT = {"header_timeout": "500ms", "body_timeout": "2s"}
 # More than all sockets on the way can hold.
 LARGE = 64 << 20
 
@@ -55,7 +56,7 @@ def site(
             "dead": pool({"a": dead, "b": f"{second.address}, backup=yes"}),
         }
         routes = {name: {"host": f"{name}.test", "pool": name} for name in ("hasty", "two", "dead")}
-        file = write_config(folder, {"web": http()}, pools=pools, routes=routes)
+        file = write_config(folder, {"web": http(**SHORT)}, pools=pools, routes=routes)
         command = start(L7, module_processes, file, options=["-k", request.param])
         yield Site(command, server, second, request.param != "gevent")
 
@@ -98,6 +99,18 @@ def test_interim_responses_without_end(site: Site) -> None:
         with site.server.accept() as server:
             server.read_head()
             server.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 101)
+            assert b"\r\n\r\nHTTP/1.1 502 " in client.read_all()
+
+
+def test_interim_responses_without_end_while_a_body_is_due(site: Site) -> None:
+    """Nor may it say them for ever to a client that has not sent all of its body."""
+    if not site.is_own:
+        pytest.skip("through WSGI nobody can wait for a body and for a server at once")
+    with site.connect() as client:
+        client.send(request(b"POST", b"Content-Length: 9") + b"begun")
+        with site.server.accept() as server:
+            server.read_until(b"begun")
+            server.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 101)
             assert b"\r\n\r\nHTTP/1.1 502 " in client.read_all()
 
 
@@ -262,6 +275,42 @@ def test_a_client_that_has_asked_for_more_already(site: Site) -> None:
                 server.send(OK.replace(b"ok", b"o" + number))
                 assert client.read_until(b"o" + number)
         assert client.read_all() == b""
+
+
+def test_a_client_that_breaks_off_in_a_conversation(site: Site) -> None:
+    """A body that stops while the response is on its way is no whole one for the server."""
+    if not site.is_own:
+        pytest.skip("through WSGI nobody can wait for a body and for a server at once")
+    with site.connect() as client:
+        client.send(request(b"POST", b"Content-Length: 100") + b"begun")
+        with site.server.accept() as server:
+            server.read_until(b"begun")
+            server.send(b"HTTP/1.1 200 OK\r\n\r\nfirst")
+            client.read_until(b"first")
+            client.end()
+            assert server.was_reset() or server.read_all() == b""
+            with pytest.raises(ConnectionResetError):
+                client.read_all()
+
+
+# --- limits of time
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: slow", b"408"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", b"408"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3", b"408"),
+    ],
+)
+def test_a_client_that_dawdles(site: Site, said: bytes, status: bytes) -> None:
+    """A head has its time as a whole, and a body may pause for its time; no server hears of either."""
+    if not site.is_own:
+        pytest.skip("gunicorn's worker has limits of its own")
+    with site.connect() as client:
+        client.send(said)
+        assert client.read_all().startswith(b"HTTP/1.1 " + status)
 
 
 # --- retries

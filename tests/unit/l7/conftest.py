@@ -9,6 +9,7 @@ import pytest
 
 from deston.l7.cache import ConnectionCache
 from deston.net import hub as hubs
+from tests.tls_peers import Certificate, make_certificate
 from tests.unit.l7.builders import Sentences
 
 
@@ -31,3 +32,8 @@ def said() -> Iterator[Sentences]:
     yield handler
     logger.removeHandler(handler)
     logger.setLevel(before)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))

@@ -85,7 +85,7 @@ class Bench:
 
 def read_all(found: Response) -> bytes:
     try:
-        return b"".join(found.pieces())
+        return b"".join(iter(found.read, b"")) if found.whole is None else bytes(found.whole)
     finally:
         found.close()
 

@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config as GunicornConfig
+from gunicorn.workers.ggevent import GeventWorker
 
 from deston.config.find import find_config
 from deston.l7 import app, wsgi
 from deston.l7.gunicorn_client import RAW_FIELDS, RAW_REQUEST
+from deston.l7.worker import ProxyWorker
 from deston.l7.wsgi import Application
+from tests.tls_peers import Certificate
 from tests.unit.l7.builders import Sentences
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -200,6 +203,21 @@ def test_a_reload_with_a_broken_file_keeps_the_old_one(load: Load, file: Path, s
     assert conf._config is before
     assert "the old one stays" in said.text
     assert str(file) in said.text
+
+
+@pytest.mark.parametrize(("worker", "is_taken_up"), [(ProxyWorker, True), (GeventWorker, False)])
+def test_a_reload_never_leads_to_plain_text(
+    load: Load, file: Path, said: Sentences, certificate: Certificate, worker: type, is_taken_up: bool
+) -> None:
+    """A file that asks for TLS is not taken up where the workers know nothing of it."""
+    conf, server = load(FILE), Worker()
+    before = conf._config
+    server.cfg.set("worker_class", f"{worker.__module__}.{worker.__qualname__}")
+    secured = f"tls = terminate\n    tls_certificate = {certificate.certificate}\n    tls_key = {certificate.key}"
+    file.write_text(FILE.replace("protocol = http", f"protocol = http\n    {secured}"), encoding="utf-8")
+    conf.on_reload(server)
+    assert (conf._config is not before) is is_taken_up
+    assert ("Deston's own worker alone speaks" in said.text) is not is_taken_up
 
 
 def test_changed_listeners_wait_for_a_restart(load: Load, file: Path, said: Sentences) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from deston.errors import BadRequest, BadResponse, StreamEnded
+from deston.errors import BadRequest, BadResponse, HeadTooLarge, StreamEnded
 from deston.l7 import http1
 from tests.properties import unhurried
 from tests.unit.l7.responses import Case, Reading, cases, read_response
@@ -345,3 +345,24 @@ def test_a_hostile_chunk_line_costs_no_more_than_a_valid_one(line: bytes) -> Non
 
     assert parse(line) is BadResponse
     assert cost(lambda: parse(line)) < 20 * cost(lambda: parse(valid))
+
+
+def test_what_is_remembered_of_heads_is_bounded() -> None:
+    """By number and by size; what is forgotten is read again, to the same."""
+    for number in range(3 * http1.MOST_KEPT):
+        head = http1.parse_response_head(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\n" % number)
+        assert head.fields == [(b"X", b"%d" % number)]
+        http1.parse_request_head(b"GET / HTTP/1.1\r\nX: %d\r\n\r\n" % number, 100, 10)
+    large = b"HTTP/1.1 200 OK\r\nX: %b\r\n\r\n" % (b"y" * http1.LARGEST_KEPT)
+    assert http1.parse_response_head(large) is not http1.parse_response_head(large)
+    for memory in (http1._request_fields, http1._response_heads):
+        assert 0 < len(memory._known) <= http1.MOST_KEPT
+        assert max(map(len, memory._known)) <= http1.LARGEST_KEPT
+
+
+def test_a_limit_of_fields_holds_for_what_is_remembered_too() -> None:
+    """A listener with a lower one refuses what another one has let pass."""
+    head = b"GET / HTTP/1.1\r\n" + b"Once-more: y\r\n" * 9 + b"\r\n"
+    assert len(http1.parse_request_head(head, 100, 10).fields) == 9
+    with pytest.raises(HeadTooLarge):
+        http1.parse_request_head(head, 100, 8)

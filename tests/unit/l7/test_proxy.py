@@ -16,6 +16,7 @@ from deston import errors
 from deston.address import Address
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
+from deston.l7.http1 import Fields
 from deston.l7.incoming import PIECE
 from deston.l7.proxy import Proxy, answered, refusal, tls_contexts
 from deston.l7.request import Request, Response
@@ -23,7 +24,7 @@ from deston.net.fake import FakeStream
 from tests.builders import make_pool_config, make_server_config, make_tls_config
 from tests.peers import READ_SIZE, NamesItself, RefusingPort
 from tests.properties import unhurried
-from tests.tls_peers import NAME, Certificate, TlsServer, make_certificate
+from tests.tls_peers import NAME, Certificate, TlsServer
 from tests.unit.l7.builders import (
     Servers,
     make_body,
@@ -412,11 +413,6 @@ def test_a_name_that_was_not_resolved() -> None:
     assert Proxy(make_registry(config), config).forward(make_request()).status == 503
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
 def answer_all(count: int) -> Callable[[ssl.SSLSocket], None]:
     """A server that answers when so many bytes have come."""
 
@@ -476,3 +472,23 @@ def test_a_pool_without_a_server_is_logged(caplog: pytest.LogCaptureFixture) -> 
     assert [record.getMessage() for record in caplog.records] == [
         "web: a request was refused: pool app has no server available"
     ]
+
+
+def test_what_clients_choose_is_no_key_of_what_is_kept() -> None:
+    """A host that is in the target alone could be another one each time, for the same fields."""
+    fields = Fields([(b"X", b"y")])
+    for number in range(50):
+        request = make_request(
+            fields=fields, target=b"http://host%d.test/" % number, minor_version=0, listener=make_listener()
+        )
+        assert b"\r\nX-Forwarded-Host: host%d.test\r\n" % number in sent(request)
+    assert len(fields.kept) <= 1
+
+
+def test_each_listener_has_its_own_rules_for_the_same_fields() -> None:
+    """What is kept for one does not hold for another one, nor for one of that name that was configured anew."""
+    fields = Fields([(b"Host", b"example.com")])
+    for forms in (frozenset({Forwarded.X_FORWARDED}), frozenset({Forwarded.RFC7239}), frozenset[Forwarded]()):
+        got = sent(make_request(fields=fields, listener=make_listener(forwarded=forms)))
+        assert (b"X-Forwarded-For: " in got) is (Forwarded.X_FORWARDED in forms)
+        assert (b"Forwarded: for=" in got) is (Forwarded.RFC7239 in forms)
