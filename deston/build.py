@@ -10,7 +10,7 @@ monkey-patching, because health checks import requests.
 from __future__ import annotations
 
 from deston.address import Address
-from deston.balancer.policies import create_policy
+from deston.balancer.policies import make_policy
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
@@ -55,7 +55,7 @@ class Runtime:
         for one in stand_ins:
             one.configure(one.origin.config)  # type: ignore[union-attr]
         # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
-        pool = Pool(config, create_policy(config.algorithm), (*members, *stand_ins))
+        pool = Pool(config, make_policy(config), (*members, *stand_ins))
         pool.observer = self.marks.observe
         if known is not None:
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.

@@ -71,6 +71,30 @@ class AllServersFull(NoServerAvailable):
     """A pool has servers that may be picked, but each has as many connections as it may have."""
 
 
+class QueueFull(NoServerAvailable):
+    """As many clients wait for a server with room as may wait."""
+
+
+class QueueTimeout(NoServerAvailable):
+    """No server had room in the time that a client may wait."""
+
+
+class Denied(DestonError):
+    """A client may not come here."""
+
+    http_status = 403
+
+
+class TooManyRequests(DestonError):
+    """A client asks more often, or for more at one time, than it may; ``fields`` tell it of the limit."""
+
+    http_status = 429
+
+    def __init__(self, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(reason)
+        self.fields = fields
+
+
 class NoRoute(DestonError):
     """No route matches a request, and its listener has no pool of its own."""
 

@@ -16,7 +16,11 @@ from configobj import ConfigObj, Section
 from deston.config.rust import SPEC
 from deston.config.schema import MANY, read_spec, spec
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "configuration.md"
+# It has each key once, and a test loads it: the examples of the page are its lines.
+EXAMPLES = ROOT / "tests" / "data" / "config" / "full.conf"
+RUST_EXAMPLES = ROOT / "tests" / "data" / "config" / "rust.toml"
 
 INTRODUCTION = """\
 # Configuration
@@ -71,17 +75,34 @@ TYPES = {
     "host": "host",
     "host_header": "host",
     "hosts": "list of hosts",
+    "error_pages": "list of `status=path`",
+    "field_name": "name, or `off`",
+    "field_names": "list of names",
+    "header_conditions": "list of `Name`, `Name: value` or `Name: ~expression`",
+    "header_values": "list of `Name: value`",
+    "response_header_values": "list of `Name: value`",
     "layer": "`L4` or `L7`",
     "listen_address": "address",
-    "log_format": "`text` or `json`",
+    "log_format": "`text`, `json`, `combined` or a line",
     "log_target": "`off`, `stdout`, `syslog` or a path",
+    "map_back": "list",
     "method": "method",
+    "methods": "list of methods",
+    "mirror": "name of a pool, with options",
     "names": "list of names",
     "networks": "list of networks",
     "on_down": "`keep` or `close`",
     "path": "path of a URL",
     "pattern": "regular expression",
     "payload": "bytes",
+    "pools": "names of pools, with weights",
+    "query_conditions": "list of `name`, `name=value` or `name=~expression`",
+    "rate_limit": "rate, with options",
+    "redirect": "options",
+    "respond": "status, with options",
+    "same_site": "`lax`, `strict` or `none`",
+    "underscore_headers": "`drop`, `refuse` or `keep`",
+    "word": "word",
     "protocol": "`http`, `tcp` or `udp`",
     "request_path": "path of a URL",
     "responses": "whole number or `any`",
@@ -101,18 +122,24 @@ TYPES = {
 }
 
 
+# Servers are lines, and their keys options of these.
+_OPTION_DEPTH = 4
+
+
 def render() -> str:
     """The whole page."""
-    own_form, rust_form = ("\n".join(_sections(one, ())) for one in (spec(), read_spec(SPEC)))
+    own_form = "\n".join(_sections(spec(), (), EXAMPLES.read_text(encoding="utf-8")))
+    rust_form = "\n".join(_sections(read_spec(SPEC), (), RUST_EXAMPLES.read_text(encoding="utf-8")))
     # Read as numbered sections, but written as TOML's tables of an array.
     rust_form = rust_form.replace("`[server]` `[[name]]`", "`[[server]]`")
     return "\n".join([INTRODUCTION, own_form, RUST_FORM, rust_form])
 
 
-def _sections(section: Section, path: tuple[str, ...], around: str = "") -> Iterator[str]:
+def _sections(section: Section, path: tuple[str, ...], examples: str, around: str = "") -> Iterator[str]:
     """A heading, the explanation and the table of keys of each section, outer ones first.
 
-    A section without keys of its own only explains those in it; ``around`` is that explanation.
+    A section without keys of its own only explains those in it; ``around`` is that explanation. ``examples`` is a file
+    that has every key.
     """
     for name in section.sections:
         inner = section[name]
@@ -120,8 +147,8 @@ def _sections(section: Section, path: tuple[str, ...], around: str = "") -> Iter
         comment = f"{around} {_comment(section, name)}".strip()
         if inner.scalars:
             yield f"## {' '.join(place)}\n\n{comment}\n"
-            yield _table(inner)
-        yield from _sections(inner, place, "" if inner.scalars else comment)
+            yield _table(inner, examples)
+        yield from _sections(inner, place, examples, "" if inner.scalars else comment)
 
 
 def _header(name: str, depth: int) -> str:
@@ -130,12 +157,39 @@ def _header(name: str, depth: int) -> str:
     return f"`{'[' * depth}{'name' if name == MANY else name}{']' * depth}`"
 
 
-def _table(section: Section) -> str:
+def _table(section: Section, examples: str) -> str:
     rows = [
-        f"| `{key}` | {_type(section[key])} | {_default(section[key])} | {_comment(section, key)} |"
+        f"| `{key}` | {_type(section[key])} | {_default(section[key])} | {_comment(section, key)} "
+        f"| {_example(section, key, examples)} |"
         for key in section.scalars
     ]
-    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(["| key | type | default | meaning | example |", "|---|---|---|---|---|", *rows, ""])
+
+
+def _example(section: Section, key: str, examples: str) -> str:
+    """A line, or an option of one, that sets the key to something; of another section's key of the name, too."""
+    if section.depth == _OPTION_DEPTH:
+        found = re.search(rf"\b{key}=([^,\n]+)|= (\S+)$", examples, re.MULTILINE)
+        return f"`{found[0]}`" if found and key != "address" else "`a = 127.0.0.1:3000`"
+    part = _part(section, examples)
+    found = re.search(rf"^ *({key} = .*)$", part, re.MULTILINE) or re.search(
+        rf"^ *({key} = .*)$", examples, re.MULTILINE
+    )
+    return f"`{found[1]}`" if found else ""
+
+
+def _part(section: Section, examples: str) -> str:
+    """What the file says of one kind of section."""
+    names = []
+    while section.name is not None and section.depth:
+        names.append(section.name)
+        section = section.parent
+    top = re.search(rf"^\[{names[-1]}\]$(.*?)(?=^\[[a-z]+\]$|\Z)", examples, re.MULTILINE | re.DOTALL)
+    part = top[1] if top else ""
+    if names[0] in ("health", "servers"):
+        inner = re.search(rf"^ *\[\[\[{names[0]}\]\]\]$(.*)", part, re.MULTILINE | re.DOTALL)
+        return inner[1] if inner else ""
+    return part
 
 
 def _comment(section: Section, name: str) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from deston.address import Address
-from deston.balancer.policies import create_policy
+from deston.balancer.policies import make_policy
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
+from deston.config.http_rules import HeaderRules, SameSite, UnderscoreHeaders
 from deston.config.model import (
     ANY_NUMBER,
     CheckType,
@@ -124,6 +125,7 @@ def make_listener(protocol: Protocol, name: str, **changes: Any) -> ListenerConf
         "tls": make_listener_tls(),
         "access_log": LogTarget(LogSink.OFF),
         "access_log_format": LogFormat.TEXT,
+        "access_log_template": "",
         "responses": ANY_NUMBER,
         "session_timeout": 60.0,
         "max_sessions": 4096,
@@ -139,6 +141,14 @@ def make_listener(protocol: Protocol, name: str, **changes: Any) -> ListenerConf
         "max_header_fields": 100,
         "max_requests": 0,
         "max_body_size": 0,
+        "max_requests_per_client": 0,
+        "rate_limit": None,
+        "underscore_headers": UnderscoreHeaders.DROP,
+        "underscore_headers_kept": (),
+        "request_id": "",
+        "error_pages": (),
+        "request_header": HeaderRules(),
+        "response_header": HeaderRules(),
     }
     return ListenerConfig(name=name, protocol=protocol, **{**ordinary, **changes})
 
@@ -148,6 +158,8 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
     ordinary: dict[str, Any] = {
         "name": "app",
         "algorithm": "round_robin",
+        "hash_key": "",
+        "hash_balance_factor": 0,
         "retries": 2,
         "connect_timeout": 3.0,
         "server_timeout": 60.0,
@@ -162,6 +174,9 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
         "send_proxy_protocol": SendProxyProtocol.OFF,
         "source_address": "",
         "host_header": "preserve",
+        "affinity_cookie": "",
+        "affinity_lifetime": 0.0,
+        "affinity_same_site": SameSite.LAX,
         "max_idle_connections": 128,
         "idle_timeout": 4.0,
         "max_connection_age": 3600.0,
@@ -175,7 +190,7 @@ def make_pool_config(*servers: ServerConfig, **changes: Any) -> PoolConfig:
 def make_pool(*servers: ServerConfig, rng: random.Random | None = None, **changes: Any) -> Pool:
     """A living pool of these servers; ``rng`` is its policy's, ``changes`` are fields of ``PoolConfig``."""
     config = make_pool_config(*servers, **changes)
-    return Pool(config, create_policy(config.algorithm, rng=rng), tuple(map(Server, servers)))
+    return Pool(config, make_policy(config, rng), tuple(map(Server, servers)))
 
 
 def _names() -> Iterator[str]:

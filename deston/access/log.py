@@ -9,6 +9,8 @@ and their number is told.
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from typing import Any
 
 import gevent
@@ -27,20 +29,24 @@ MOST_LINES = 65536
 
 
 class AccessLog:
-    """The buffer in front of one sink, and the greenlet that empties it."""
+    """The buffer in front of one sink, and the greenlet that empties it.
 
-    __slots__ = ("_is_in_trouble", "_lines", "_news", "_sink", "_writer", "_writing", "lost", "name")
+    Where requests run in threads (``threaded``), a thread does: their hubs run only while they wait.
+    """
 
-    def __init__(self, sink: Sink, name: str) -> None:
+    __slots__ = ("_is_in_trouble", "_lines", "_news", "_sink", "_threaded", "_writer", "_writing", "lost", "name")
+
+    def __init__(self, sink: Sink, name: str, threaded: bool = False) -> None:
         self.name = name
         #: Lines that were never written.
         self.lost = 0
         self._sink = sink
         self._lines: list[str] = []
-        self._news = Event()
+        self._threaded = threaded
+        self._news: Any = threading.Event() if threaded else Event()
         self._is_in_trouble = False
         self._writer: Any = None
-        self._writing = Semaphore(1)
+        self._writing: Any = threading.Lock() if threaded else Semaphore(1)
 
     def write(self, line: str) -> None:
         """Have a line written soon."""
@@ -51,12 +57,22 @@ class AccessLog:
         if not self._news.is_set():
             self._news.set()
             if self._writer is None:
-                self._writer = gevent.spawn(self._write_for_ever)
+                self._writer = self._start()
+
+    def _start(self) -> Any:
+        if not self._threaded:
+            return gevent.spawn(self._write_for_ever)
+        thread = threading.Thread(target=self._write_for_ever, name="deston-access-log", daemon=True)
+        thread.start()
+        return thread
 
     def _write_for_ever(self) -> None:
         while True:
             self._news.wait()
-            gevent.sleep(GATHER, ref=False)
+            if self._threaded:
+                time.sleep(GATHER)
+            else:
+                gevent.sleep(GATHER, ref=False)
             self._news.clear()
             self._write_out()
 
@@ -66,7 +82,7 @@ class AccessLog:
             if not lines:
                 return
             try:
-                if self._sink.may_block:
+                if self._sink.may_block and not self._threaded:
                     gevent.get_hub().threadpool.apply(self._sink.write, (lines,))
                 else:
                     self._sink.write(lines)
@@ -89,7 +105,7 @@ class AccessLog:
     def close(self) -> None:
         """Write what is left, and close the sink."""
         self._write_out()
-        if self._writer is not None:
+        if self._writer is not None and not self._threaded:
             self._writer.kill()
             self._writer = None
         if self.lost:
@@ -103,8 +119,9 @@ class AccessLog:
 class AccessLogs:
     """One log for each target, whoever writes to it."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, threaded: bool = False) -> None:
         self._program = program
+        self._threaded = threaded
         self._logs: dict[LogTarget, AccessLog] = {}
 
     def of(self, target: LogTarget) -> AccessLog | None:
@@ -114,7 +131,7 @@ class AccessLogs:
         known = self._logs.get(target)
         if known is None:
             name = target.file or target.sink.value
-            known = self._logs[target] = AccessLog(make_sink(target, self._program), name)
+            known = self._logs[target] = AccessLog(make_sink(target, self._program), name, self._threaded)
         return known
 
     def reopen(self) -> None:

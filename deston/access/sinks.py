@@ -16,6 +16,7 @@ from typing import Protocol
 
 from deston.address import Address
 from deston.config.model import LogSink, LogTarget
+from deston.errors import StartError
 
 _MODE = 0o640
 _STANDARD_OUTPUT = 1
@@ -47,6 +48,19 @@ def make_sink(target: LogTarget, program: str) -> Sink:
     if target.sink is LogSink.STDOUT:
         return DescriptorSink(_STANDARD_OUTPUT)
     return SyslogSink(target.address or Address(path=_LOCAL_DAEMON), program)
+
+
+def require_log(target: LogTarget, listener: str) -> None:
+    """Raise ``StartError`` where the file of a listener's access log cannot be written."""
+    if target.sink is not LogSink.FILE:
+        return
+    sink = make_sink(target, "")
+    try:
+        sink.write([])
+    except OSError as error:
+        raise StartError(f"{target.file}: the access log of {listener} cannot be written: {error.strerror}") from error
+    finally:
+        sink.close()
 
 
 class FileSink:

@@ -99,11 +99,14 @@ class Pool:
             raise AllServersFull(f"pool {self.name}: all servers are full")
         raise NoServerAvailable(f"pool {self.name} has no server available")
 
-    def lease(self, key: str, exclude: Collection[Server] = ()) -> Lease:
+    def lease(self, key: str, exclude: Collection[Server] = (), preferred: Server | None = None) -> Lease:
         """Pick a server and count its use until the lease is released.
 
-        Arguments and errors as for ``pick``.
+        ``preferred`` is the server whose client it is already, which is not picked anew while that can serve it. Other
+        arguments, and errors, are as for ``pick``.
         """
+        if preferred is not None and preferred.keeps and not preferred.full and preferred not in exclude:
+            return Lease(self, preferred)
         return Lease(self, self.pick(key, exclude))
 
     def __repr__(self) -> str:
@@ -130,6 +133,11 @@ class Lease:
     def reached(self) -> None:
         """The server accepted a dial."""
         self.pool.observer(self.pool, self.server, True)
+
+    def answered(self, seconds: float) -> None:
+        """The server took so long to answer: to its first byte, or at L4 until it accepted."""
+        self.server.observe_latency(seconds)
+        self.pool.policy.observe(self.server, seconds)
 
     def failed(self) -> None:
         """The server could not be reached, or broke off before it answered."""

@@ -18,11 +18,21 @@ Wake = Callable[[], None]
 class Queue:
     """Clients that wait for a lease of one pool."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("longest", "seconds", "waited", "waiting")
 
     def __init__(self) -> None:
         #: Looked at by every lease that ends, so it is no more than a deque.
         self.waiting: deque[Wake] = deque()
+        #: How many have waited, for how long all together and at the longest, in seconds.
+        self.waited = 0
+        self.seconds = 0.0
+        self.longest = 0.0
+
+    def account(self, seconds: float) -> None:
+        """Count one that has waited, whether it was served then or not."""
+        self.waited += 1
+        self.seconds += seconds
+        self.longest = max(self.longest, seconds)
 
     def join(self, wake: Wake) -> None:
         """Wait behind all others."""

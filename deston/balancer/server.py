@@ -88,11 +88,15 @@ class Server:
     @property
     def usable(self) -> bool:
         """Whether new clients may come, however full it is: what changes on a flip only."""
+        return self.keeps and self.admin is AdminState.READY and self.weight > 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether those may come who are its clients already: also while it drains, or has no weight."""
         return (
             self.health is not Health.DOWN
-            and self.admin is AdminState.READY
+            and self.admin is not AdminState.MAINT
             and not self.marked
-            and self.weight > 0
             and self.endpoint is not None
         )
 

@@ -15,7 +15,12 @@ ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     "round_robin": (),
     "weighted_round_robin": ("wrr",),
     "ip_hash": ("ip_hashing",),
+    "header_hash": ("header_hashing",),
+    "cookie_hash": ("cookie_hashing",),
+    "uri_hash": ("uri_hashing",),
     "least_connections": ("least_conn",),
+    "least_latency": ("peak_ewma",),
+    "first": (),
     "two_choices": ("p2c",),
     "random": (),
 }

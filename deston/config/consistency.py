@@ -11,7 +11,7 @@ from __future__ import annotations
 from deston.config.addresses import check_unix_paths, compare_binds, compare_servers
 from deston.config.keys import KEY_RULES
 from deston.config.model import L7_PROTOCOLS, Config, Protocol
-from deston.config.report import Report, Rule, Tree, did_you_mean
+from deston.config.report import Path, Report, Rule, Tree, did_you_mean
 from deston.config.routes import ROUTE_RULES, require_pools
 from deston.config.tls import TLS_RULES
 from deston.config.values import named_sections
@@ -57,18 +57,46 @@ def _require_servers(values: Tree, given: Tree, report: Report) -> None:
 
 
 def _find_pools(values: Tree, given: Tree, report: Report) -> None:
-    pools = values["pools"] or {}
-    for kind in ("listeners", "routes"):
-        for name, section in named_sections(values, kind):
-            wanted = section["pool"]
-            if wanted and values["pools"] is not None and wanted not in pools:
-                report.add((kind, name, "pool"), f"there is no pool {wanted!r}{did_you_mean(wanted, pools)}")
+    if values["pools"] is None:
+        return
+    for name, listener in named_sections(values, "listeners"):
+        _find_pool(values, ("listeners", name, "pool"), listener["pool"], report)
+    for name, route in named_sections(values, "routes"):
+        for share in route["pool"] or ():
+            _find_pool(values, ("routes", name, "pool"), share.pool, report)
+        if route["mirror"]:
+            _find_pool(values, ("routes", name, "mirror"), route["mirror"].pool, report)
+
+
+def _find_pool(values: Tree, path: Path, wanted: str, report: Report) -> None:
+    if wanted and wanted not in values["pools"]:
+        report.add(path, f"there is no pool {wanted!r}{did_you_mean(wanted, values['pools'])}")
 
 
 def _require_token(values: Tree, given: Tree, report: Report) -> None:
     admin = values["admin"]
     if admin and admin["bind"] and not admin["bind"].is_loopback and admin["token"] == "":
         report.add(("admin", "token"), f"a token is required, because {admin['bind']} can be reached from elsewhere")
+
+
+def _check_hashing(values: Tree, given: Tree, report: Report) -> None:
+    """Which policies hash what, and which heed its keys at all."""
+    for name, pool in named_sections(values, "pools"):
+        algorithm, key, path = pool["algorithm"], pool["hash_key"], ("pools", name)
+        if algorithm is None or key is None or pool["hash_balance_factor"] is None:
+            continue
+        needs, may = algorithm in ("header_hash", "cookie_hash"), ("", "uri", "path")
+        if needs and not key:
+            what = algorithm.removesuffix("_hash")
+            report.add((*path, "hash_key"), f"{algorithm} needs the name of the {what} that is hashed")
+        elif algorithm == "uri_hash" and key not in may:
+            report.add((*path, "hash_key"), "with uri_hash this is uri or path")
+        elif key and not needs and algorithm != "uri_hash":
+            report.add((*path, "hash_key"), "this key is for header_hash, cookie_hash and uri_hash")
+        if pool["hash_balance_factor"] and not algorithm.endswith("_hash"):
+            report.add((*path, "hash_balance_factor"), "this key is for policies that hash")
+        elif 0 < pool["hash_balance_factor"] < 100:
+            report.add((*path, "hash_balance_factor"), "no server could have its share: at least 100, or 0")
 
 
 def _require_certificate(values: Tree, given: Tree, report: Report) -> None:
@@ -81,6 +109,7 @@ _RULES: tuple[Rule, ...] = (
     _require_something,
     _require_servers,
     _find_pools,
+    _check_hashing,
     require_pools,
     *ROUTE_RULES,
     *KEY_RULES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from deston.config.model import CheckType, Protocol, SendProxyProtocol
+from deston.config.model import CheckType, LogFormat, Protocol, SendProxyProtocol
 from deston.config.report import Path, Report, Rule, Tree
 from deston.config.routes import is_tcp
 from deston.config.values import named_sections, server_addresses
@@ -18,11 +18,9 @@ _HTTP, _TCP, _UDP = Protocol.HTTP, Protocol.TCP, Protocol.UDP
 
 #: The protocols whose listeners heed a key; all of them heed the others.
 _HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
-    "allow": (_TCP, _UDP),
-    "deny": (_TCP, _UDP),
     "max_connections": (_HTTP, _TCP),
-    "max_connections_per_client": (_TCP,),
-    "connection_rate": (_TCP,),
+    "max_connections_per_client": (_HTTP, _TCP),
+    "connection_rate": (_HTTP, _TCP),
     "client_timeout": (_TCP,),
     "client_idle_timeout": (_TCP,),
     "max_lifetime": (_TCP,),
@@ -36,8 +34,6 @@ _HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
     "tls_client_ca": (_HTTP, _TCP),
     "tls_min_version": (_HTTP, _TCP),
     "tls_alpn": (_TCP,),
-    "access_log": (_TCP, _UDP),
-    "access_log_format": (_TCP, _UDP),
     "responses": (_UDP,),
     "session_timeout": (_UDP,),
     "max_sessions": (_UDP,),
@@ -53,7 +49,20 @@ _HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
     "max_header_fields": (_HTTP,),
     "max_requests": (_HTTP,),
     "max_body_size": (_HTTP,),
+    "max_requests_per_client": (_HTTP,),
+    "rate_limit": (_HTTP,),
+    "underscore_headers": (_HTTP,),
+    "underscore_headers_kept": (_HTTP,),
+    "request_id": (_HTTP,),
+    "error_pages": (_HTTP,),
+    "request_header_set": (_HTTP,),
+    "request_header_add": (_HTTP,),
+    "request_header_remove": (_HTTP,),
+    "response_header_set": (_HTTP,),
+    "response_header_add": (_HTTP,),
+    "response_header_remove": (_HTTP,),
 }
+_HTTP_FORMS = (LogFormat.COMBINED, LogFormat.TEMPLATE)
 #: The types of check that heed a key.
 _CHECKED_BY: Mapping[str, tuple[CheckType, ...]] = {
     "method": (CheckType.HTTP,),
@@ -127,15 +136,23 @@ def _check_http_pools(values: Tree, given: Tree, report: Report) -> None:
     pools = values["pools"] or {}
     leading = [(f"listener {name!r}", one) for name, one in named_sections(values, "listeners")]
     leading = [one for one in leading if one[1]["protocol"] is _HTTP]
-    leading += [(f"route {name!r}", one) for name, one in named_sections(values, "routes") if not is_tcp(one)]
+    found = [(what, one["pool"]) for what, one in leading]
+    for name, one in named_sections(values, "routes"):
+        found += [(f"route {name!r}", share.pool) for share in one["pool"] or () if not is_tcp(one)]
     seen = set()
-    for what, section in leading:
-        wanted = section["pool"]
+    for what, wanted in found:
         pool = pools.get(wanted or "")
         if pool and wanted not in seen and pool["send_proxy_protocol"] not in (SendProxyProtocol.OFF, None):
             seen.add(wanted)
             why = f"the http {what} tells servers of its clients by request fields alone (forwarded)"
             report.add(("pools", wanted, "send_proxy_protocol"), why)
+
+
+def _check_log_forms(values: Tree, given: Tree, report: Report) -> None:
+    for name, listener in named_sections(values, "listeners"):
+        form = listener["access_log_format"]
+        if form and form.format in _HTTP_FORMS and listener["protocol"] not in (_HTTP, None):
+            report.add(("listeners", name, "access_log_format"), "this form is for http listeners: text or json")
 
 
 def _check_udp_binds(values: Tree, given: Tree, report: Report) -> None:
@@ -156,6 +173,7 @@ KEY_RULES: tuple[Rule, ...] = (
     _check_proxy_protocol,
     _check_udp_pools,
     _check_http_pools,
+    _check_log_forms,
     _check_udp_binds,
     _require_payload,
 )

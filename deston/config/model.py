@@ -12,6 +12,7 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from deston.address import Address
+from deston.config.http_rules import HeaderRules, RateLimit, RouteConfig, SameSite, UnderscoreHeaders
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -112,7 +113,9 @@ class LogFormat(enum.Enum):
     """The form of the lines of an access log."""
 
     TEXT = "text"
+    COMBINED = "combined"
     JSON = "json"
+    TEMPLATE = "template"
 
 
 #: ``responses`` of a udp listener whose sessions end by their timeout alone.
@@ -137,6 +140,7 @@ class GlobalConfig:
     store: str
     drain_timeout: float
     max_connections: int
+    secret_file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ class ListenerConfig:
     tls: ListenerTlsConfig
     access_log: LogTarget
     access_log_format: LogFormat
+    access_log_template: str
     responses: int
     session_timeout: float
     max_sessions: int
@@ -203,30 +208,14 @@ class ListenerConfig:
     max_header_fields: int
     max_requests: int
     max_body_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouteConfig:
-    """``[routes] [[name]]``: what leads to a pool.
-
-    A route with ``sni`` or ``alpn`` is for tcp listeners, any other for http listeners. ``hosts`` is empty for every
-    host; a host or SNI that begins with ``*.`` stands for all names below it. Both are in lower case. ``listener`` is
-    empty for every listener. ``strip_prefix`` is empty where the path goes on as it came.
-    """
-
-    name: str
-    hosts: tuple[str, ...]
-    path: str
-    pool: str
-    strip_prefix: str
-    listener: str = ""
-    sni: tuple[str, ...] = ()
-    alpn: tuple[str, ...] = ()
-
-    @property
-    def is_tcp(self) -> bool:
-        """Whether it routes connections rather than requests."""
-        return bool(self.sni or self.alpn)
+    max_requests_per_client: int
+    rate_limit: RateLimit | None
+    underscore_headers: UnderscoreHeaders
+    underscore_headers_kept: tuple[str, ...]
+    request_id: str
+    error_pages: tuple[tuple[str, str], ...]
+    request_header: HeaderRules
+    response_header: HeaderRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +275,8 @@ class PoolConfig:
 
     name: str
     algorithm: str
+    hash_key: str
+    hash_balance_factor: int
     retries: int
     connect_timeout: float
     server_timeout: float
@@ -300,6 +291,9 @@ class PoolConfig:
     send_proxy_protocol: SendProxyProtocol
     source_address: str
     host_header: str
+    affinity_cookie: str
+    affinity_lifetime: float
+    affinity_same_site: SameSite
     max_idle_connections: int
     idle_timeout: float
     max_connection_age: float

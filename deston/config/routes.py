@@ -13,7 +13,11 @@ from deston.config.model import Protocol, TlsMode
 from deston.config.report import Report, Rule, Tree, did_you_mean
 from deston.config.values import named_sections
 
-_HTTP_KEYS = ("host", "path", "strip_prefix")
+# What a route for connections heeds; all else is for requests.
+_TCP_KEYS = ("listener", "sni", "alpn", "pool")
+_PATHS = ("path", "path_exact", "path_regex")
+# What a route of requests may do instead of sending them to a pool.
+_OWN_ANSWERS = ("redirect", "respond")
 
 
 def require_pools(values: Tree, given: Tree, report: Report) -> None:
@@ -31,8 +35,16 @@ def require_pools(values: Tree, given: Tree, report: Report) -> None:
         elif protocol is Protocol.HTTP and values["routes"] == {}:
             report.add(path, "an http listener needs a pool where there are no routes")
     for name, route in named_sections(values, "routes"):
-        if route["pool"] == "":
-            report.add(("routes", name, "pool"), "a route needs a pool")
+        written = [key for key in ("pool", *_OWN_ANSWERS) if key in _given(given, name)]
+        if route["pool"] == () and written in ([], ["pool"]):
+            report.add(("routes", name, "pool"), "a route needs a pool, a redirect or a response (respond)")
+        elif len(written) > 1:
+            report.add(("routes", name), f"a route has one of {' and '.join(written)}, not both")
+
+
+def _given(given: Tree, name: str) -> Tree:
+    """The keys of a route as they are written."""
+    return (given.get("routes") or {}).get(name) or {}
 
 
 def is_tcp(route: Tree) -> bool:
@@ -60,10 +72,13 @@ def _find_idle_routes(values: Tree, given: Tree, report: Report) -> None:
 
 def _separate_kinds(values: Tree, given: Tree, report: Report) -> None:
     for name, route in named_sections(values, "routes"):
-        wrong, kind = (_HTTP_KEYS, "http") if is_tcp(route) else (("listener",), "tcp")
-        for key in wrong:
-            if key in (given.get("routes") or {}).get(name, {}):
-                report.add(("routes", name, key), f"this key is for the routes of {kind} listeners")
+        if not is_tcp(route):
+            continue
+        for key in _given(given, name):
+            if key in route and key not in _TCP_KEYS:
+                report.add(("routes", name, key), "this key is for the routes of http listeners")
+        if route["pool"] and len(route["pool"]) > 1:
+            report.add(("routes", name, "pool"), "only the routes of http listeners split what they take")
 
 
 def _find_listeners(values: Tree, given: Tree, report: Report) -> None:
@@ -71,11 +86,14 @@ def _find_listeners(values: Tree, given: Tree, report: Report) -> None:
     for name, route in named_sections(values, "routes"):
         wanted = route["listener"]
         path = ("routes", name, "listener")
-        if not wanted or not is_tcp(route) or values["listeners"] is None:
+        if not wanted or values["listeners"] is None:
             continue
+        protocol = listeners[wanted]["protocol"] if wanted in listeners else None
         if wanted not in values["listeners"]:
             report.add(path, f"there is no listener {wanted!r}{did_you_mean(wanted, values['listeners'])}")
-        elif wanted in listeners and listeners[wanted]["tls"] is TlsMode.OFF:
+        elif not is_tcp(route) and protocol not in (Protocol.HTTP, None):
+            report.add(path, f"the listener {wanted!r} is a {protocol.value} listener: its routes have sni or alpn")
+        elif is_tcp(route) and wanted in listeners and listeners[wanted]["tls"] is TlsMode.OFF:
             report.add(path, f"the listener {wanted!r} has tls = off, so that no SNI is seen there")
 
 
@@ -102,9 +120,15 @@ def _what(route: Tree) -> str:
 
 
 def _requests(route: Tree) -> Iterator[tuple[str, ...]]:
-    """What a route by host and path takes; nothing if its host or path is wrong."""
-    if route["host"] is not None and route["path"]:
-        yield from ((host, route["path"]) for host in route["host"] or ("any host",))
+    """What a route by host and path takes; nothing if one of its conditions is wrong."""
+    conditions = [route[key] for key in ("method", "header", "query", "client", "listener")]
+    paths = [route[key] for key in _PATHS]
+    if None in (route["host"], *conditions, *paths):
+        return
+    further = "; ".join(str(sorted(map(str, one))) for one in conditions[:-1] if one)
+    path = paths[1] or paths[2] or paths[0]
+    for host in route["host"] or ("any host",):
+        yield host, path, conditions[-1], further
 
 
 def _connections(route: Tree) -> Iterator[tuple[str, ...]]:
@@ -118,8 +142,31 @@ def _compare_prefixes(values: Tree, given: Tree, report: Report) -> None:
         path, prefix = route["path"], route["strip_prefix"]
         if path == "":
             report.add(("routes", name, "path"), "a path begins with '/'")
-        elif path and prefix and not path.startswith(prefix):
+        elif path and prefix and not (route["path_exact"] or path).startswith(prefix):
             report.add(("routes", name, "strip_prefix"), f"{prefix!r} is not the beginning of path {path!r}")
+        written = [key for key in _PATHS if key in _given(given, name)]
+        if len(written) > 1:
+            report.add(("routes", name, written[1]), f"a route has one of {' and '.join(written)}, not both")
+        if route["replace_prefix"] and prefix:
+            report.add(("routes", name, "replace_prefix"), "strip_prefix takes away what this would replace")
+        elif route["replace_prefix"] and "path" not in written:
+            report.add(("routes", name, "replace_prefix"), "this replaces path, which the route does not have")
+
+
+def _check_answers(values: Tree, given: Tree, report: Report) -> None:
+    """What a route that answers by itself cannot do, and shares that are none."""
+    for name, route in named_sections(values, "routes"):
+        path = ("routes", name)
+        if any(route[key] for key in _OWN_ANSWERS):
+            unheeded = ("mirror", "map_back", "request_header_set", "request_header_add", "request_header_remove")
+            for key in unheeded:
+                if key in _given(given, name):
+                    report.add((*path, key), "this key is for routes with a pool")
+        shares = route["pool"] or ()
+        if shares and not any(share.weight for share in shares):
+            report.add((*path, "pool"), "the weight of every pool is 0")
+        if len({share.pool for share in shares}) < len(shares):
+            report.add((*path, "pool"), "a pool stands here twice")
 
 
 ROUTE_RULES: tuple[Rule, ...] = (
@@ -128,4 +175,5 @@ ROUTE_RULES: tuple[Rule, ...] = (
     _find_listeners,
     _compare_routes,
     _compare_prefixes,
+    _check_answers,
 )

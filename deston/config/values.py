@@ -15,6 +15,7 @@ from typing import Any
 from deston.address import Address
 from deston.config.checks.addresses import ServerAddress
 from deston.config.checks.plain import FileName
+from deston.config.http_rules import FixedResponse
 from deston.config.model import LogTarget
 from deston.config.report import Tree
 
@@ -37,7 +38,7 @@ def make_absolute(value: Any, folder: str) -> Any:
         return {name: make_absolute(one, folder) for name, one in value.items()}
     if isinstance(value, ServerAddress):
         return ServerAddress(make_absolute(value.address, folder), value.tls)
-    if isinstance(value, LogTarget):
+    if isinstance(value, (LogTarget, FixedResponse)):
         return replace(value, file=_join(folder, value.file))
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(make_absolute(one, folder) for one in value)

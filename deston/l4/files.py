@@ -7,9 +7,8 @@ Invariant: what a command starts with, or reloads, names no file that cannot be 
 
 from __future__ import annotations
 
-from deston.access.sinks import make_sink
-from deston.config.model import L4_PROTOCOLS, Config, LogSink, LogTarget, TlsMode
-from deston.errors import StartError
+from deston.access.sinks import require_log
+from deston.config.model import L4_PROTOCOLS, Config, TlsMode
 from deston.net.termination import Termination
 from deston.net.tls import client_context
 
@@ -19,18 +18,7 @@ def require_files(config: Config) -> None:
     for listener in config.listeners_of(*L4_PROTOCOLS):
         if listener.tls.mode is TlsMode.TERMINATE:
             Termination(listener.tls)
-        if listener.access_log.sink is LogSink.FILE:
-            _require_log(listener.access_log, listener.name)
+        require_log(listener.access_log, listener.name)
     for pool in config.pools:
         if any(server.tls for server in pool.servers):
             client_context(pool.tls)
-
-
-def _require_log(target: LogTarget, listener: str) -> None:
-    sink = make_sink(target, "")
-    try:
-        sink.write([])
-    except OSError as error:
-        raise StartError(f"{target.file}: the access log of {listener} cannot be written: {error.strerror}") from error
-    finally:
-        sink.close()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deston.config.model import ListenerConfig, RouteConfig, TlsMode
+from deston.config.http_rules import RouteConfig
+from deston.config.model import ListenerConfig, TlsMode
 from deston.errors import NoRoute, PrefaceTimeout, ReadTimeout, StreamError, WriteTimeout
 from deston.l4.admission import Admission
 from deston.l4.client import Client

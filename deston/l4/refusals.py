@@ -20,6 +20,8 @@ from deston.errors import (
     OutOfDescriptors,
     PrefaceTimeout,
     ProtocolError,
+    QueueFull,
+    QueueTimeout,
     StreamError,
 )
 
@@ -59,6 +61,8 @@ _REASONS: tuple[tuple[type[DestonError], Refusal], ...] = (
     (ProtocolError, Refusal.PREFACE),
     (ClientGone, Refusal.CLIENT_GONE),
     (NoRoute, Refusal.NO_ROUTE),
+    (QueueFull, Refusal.QUEUE_FULL),
+    (QueueTimeout, Refusal.QUEUE_TIMEOUT),
     (NoServerAvailable, Refusal.NO_SERVER),
     (OutOfDescriptors, Refusal.DESCRIPTORS),
     (ConnectTimeout, Refusal.CONNECT_TIMEOUT),

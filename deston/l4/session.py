@@ -46,7 +46,7 @@ class Session:
 
     def take_first_answer(self, now: float) -> None:
         """The server is there, and answers after so long."""
-        self.lease.server.observe_latency(now - self.started)
+        self.lease.answered(now - self.started)
         self.lease.reached()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from deston.config.model import RouteConfig
+from deston.config.http_rules import RouteConfig
 
 ANY = "*"
 

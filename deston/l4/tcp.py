@@ -20,7 +20,8 @@ from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import ListenerConfig, OnDown, RouteConfig
+from deston.config.http_rules import RouteConfig
+from deston.config.model import ListenerConfig, OnDown
 from deston.errors import ConnectError, DestonError, NoServerAvailable, OutOfDescriptors, Retry, StreamError
 from deston.l4.client import Client
 from deston.l4.reception import Reception
@@ -28,13 +29,13 @@ from deston.l4.record import CUT_EARLY, ENDINGS, REFUSALS, Record
 from deston.l4.refusals import Refusal, Refusals, refusal_of
 from deston.l4.slots import Slots
 from deston.l4.to_pool import ToPool
-from deston.l4.waiting import lease_when_free
 from deston.net.crew import crew
 from deston.net.dial import Dialer, dial
 from deston.net.linger import linger
 from deston.net.relay import Direction, Ending, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
+from deston.waiting import lease_when_free
 
 log = logging.getLogger("deston.l4")
 
@@ -199,7 +200,7 @@ class Connection:
             raise
         lease.reached()
         seconds = time.monotonic() - started
-        lease.server.observe_latency(seconds)
+        lease.answered(seconds)
         if self._record is not None:
             self._record.connect = seconds
         return server

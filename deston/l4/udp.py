@@ -19,13 +19,14 @@ from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import ANY_NUMBER, ListenerConfig, OnDown, RouteConfig, SendProxyProtocol
+from deston.config.http_rules import RouteConfig
+from deston.config.model import ANY_NUMBER, ListenerConfig, OnDown, SendProxyProtocol
 from deston.errors import ConnectError, DestonError, OutOfDescriptors
-from deston.l4.admission import AccessRules
 from deston.l4.one_way import OneWay
 from deston.l4.record import ENDINGS, Record
 from deston.l4.refusals import Refusal, Refusals, Refused, refusal_of
 from deston.l4.session import Session
+from deston.limits import AccessRules
 from deston.net import hub as hubs
 from deston.net.byte_stream import Bytes
 from deston.net.datagram import NOT_TAKEN, DatagramListener, Peer, Readiness, connect_datagram
@@ -71,7 +72,7 @@ class UdpProxy:
     def configure(self, config: ListenerConfig, routes: Iterable[RouteConfig] = ()) -> None:
         """Take over what a reload changed of the listener; routes are for TCP alone."""
         self.config = config
-        self._access = AccessRules(config)
+        self._access = AccessRules(config.allow, config.deny)
         hubs.sweeper().refine(config.session_timeout)
 
     def start(self) -> None:

@@ -243,6 +243,15 @@ class RequestBody:
         if self._source is not None:
             self._source.wait_with(other)
 
+    @property
+    def received(self) -> int:
+        """How many bytes came."""
+        return self._read
+
+    def kept(self) -> bytes | None:
+        """All of it, where it was read to its end and is still in memory."""
+        return b"".join(self._kept) if self.is_read and self.replayable else None
+
     def rewind(self) -> None:
         """Begin again; only while ``replayable``."""
         self._position = 0

@@ -25,14 +25,14 @@ from deston.errors import (
     StreamError,
 )
 from deston.l7 import http1
+from deston.l7.answers import refusal
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import ClientBody
 from deston.l7.headers import interim_response
 from deston.l7.http1 import Fields, Framing, RequestHead, ResponseHead
 from deston.l7.incoming import Incoming
-from deston.l7.proxy import refusal
 from deston.l7.request import Request, Response, Tunnel
-from deston.l7.terms import Terms, terms_of
+from deston.l7.terms import Terms, terms_of, underscores
 from deston.l7.tunnel import begin, carry
 from deston.net.byte_stream import ByteStream
 from deston.net.hub import Turn
@@ -42,6 +42,8 @@ log = logging.getLogger("deston.l7")
 Forward = Callable[[Request], Response]
 #: Told of each exchange: the request, its response, the bytes of the body that were sent, and the seconds it took.
 Account = Callable[[Request, Response, int, float], None]
+#: Answers what cannot be read as a request: to whom it came, the error, the peer and the scheme.
+Refuse = Callable[[ListenerConfig, DestonError, str, str], Response]
 #: Carries bytes both ways: the client's stream, what was read of it ahead, and the server's side.
 Carry = Callable[[ByteStream, bytes, Tunnel], None]
 
@@ -51,18 +53,22 @@ MOST_EMPTY_LINES = 4
 WAIT_WHEN_STOPPING = 1.0
 
 
+def _refused_plainly(listener: ListenerConfig, error: DestonError, peer: str, scheme: str) -> Response:
+    return refusal(error)
+
+
 class ClientConnection:
     """One client's connection.
 
     ``peer`` is the client's address, empty for a unix socket. ``is_stopping`` says that no further request is to
     follow. ``account`` is told of each exchange, if there is one. ``identity`` are the field lines that tell servers of
-    the client's certificate.
+    the client's certificate. ``refuse`` answers what cannot be read as a request.
     """
 
     __slots__ = (
         "_account", "_answered", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left", "_listener",
-        "_minor_version", "_peer", "_scheme", "_sent", "_stream", "_tunnel", "_turn", "is_idle", "parks_after",
-        "rest_of_wait",
+        "_minor_version", "_peer", "_refuse", "_scheme", "_sent", "_stream", "_tls_version", "_tunnel", "_turn",
+        "_underscores", "is_idle", "parks_after", "rest_of_wait",
     )  # fmt: skip
 
     def __init__(
@@ -76,11 +82,16 @@ class ClientConnection:
         account: Account | None = None,
         tunnel: Carry = carry,
         identity: bytes = b"",
+        refuse: Refuse = _refused_plainly,
+        tls_version: str = "",
     ) -> None:
+        self._refuse = refuse
+        self._tls_version = tls_version
         self._stream = stream
         stream.write_timeout = listener.write_timeout
         self._incoming = Incoming(stream)
         self._listener = listener
+        self._underscores = underscores(listener.underscore_headers, listener.underscore_headers_kept)
         self._peer = peer
         self._scheme = scheme
         self._forward = forward
@@ -151,24 +162,38 @@ class ClientConnection:
         try:
             head = self._read_head()
         except DestonError as error:
-            self._answer(refusal(error), NO_BODY, b"", 1, False)
+            self._answer(self._refused(error), NO_BODY, b"", 1, False)
             return False
         self._minor_version = head.minor_version
         try:
-            terms = terms_of(head)
+            terms = terms_of(head, self._underscores)
         except DestonError as error:
-            self._answer(refusal(error), NO_BODY, head.method, head.minor_version, False)
+            self._answer(self._refused(error), NO_BODY, head.method, head.minor_version, False)
             return False
         request = self._request(head, terms)
-        if self._account is None:
-            return self._exchange(request, terms.keeps)
-        started = time.monotonic()
         self._answered, self._sent = None, 0
+        started = time.monotonic() if self._account is not None else 0.0
         try:
-            return self._exchange(request, terms.keeps)
-        finally:
+            keep = self._exchange(request, terms.keeps)
+        except BaseException as error:
+            self._account_for(request, started, error)
+            raise
+        if request.record is not None or self._account is not None:
+            self._account_for(request, started)
+        return keep
+
+    def _refused(self, error: DestonError) -> Response:
+        return self._refuse(self._listener, error, self._peer, self._scheme)
+
+    def _account_for(self, request: Request, started: float, error: BaseException | None = None) -> None:
+        """Tell logs of an exchange that is over, or broke off."""
+        record = request.record
+        if record is not None:
             if self._answered is not None:
-                self._account(request, self._answered, self._sent, time.monotonic() - started)
+                record.status = self._answered.status
+            record.end(self._sent, error)
+        if self._account is not None and self._answered is not None:
+            self._account(request, self._answered, self._sent, time.monotonic() - started)
 
     def _exchange(self, request: Request, keeps: bool) -> bool:
         response = self._forward(request)
@@ -206,7 +231,7 @@ class ClientConnection:
         return Request(
             self._listener, head.method, head.target, terms.passed_on, body, self._peer, self._scheme,
             head.minor_version, terms.upgrade, terms.expects, self._interim, head.minor_version > 0, self._stream,
-            self._identity,
+            self._identity, tls_version=self._tls_version,
         )  # fmt: skip
 
     def _interim(self, head: ResponseHead) -> None:

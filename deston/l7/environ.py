@@ -104,6 +104,7 @@ def read_request(environ: Environ, listeners: Listeners, client: GunicornClient 
         takes_trailers=client.takes_trailers,
         stream=client.stream,
         identity=client.identity,
+        tls_version=client.tls_version,
     )
 
 

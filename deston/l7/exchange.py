@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from deston.balancer.pool import Lease, Pool
+from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.errors import (
     BadResponse,
@@ -37,6 +38,7 @@ from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
 from deston.net.byte_stream import Bytes, ByteStream
+from deston.waiting import Interruptible, Watching, lease_when_free
 
 log = logging.getLogger("deston.l7")
 
@@ -53,10 +55,15 @@ KEEP_ALIVE_MARGIN = 1.0
 class Exchange:
     """Carries one request to a server of a pool, and its response back.
 
-    ``head`` makes the bytes with which the request begins for the server that was picked.
+    ``head`` makes the bytes with which the request begins for the server that was picked. ``key`` is what hashing
+    policies hash. ``registry`` is where the pool has a successor after a reload; without it nobody waits for a server
+    that has room. ``preferred`` is the server whose client it is that asks.
     """
 
-    __slots__ = ("_budget", "_cache", "_config", "_connect", "_head", "_is_safe", "_pool", "_request")
+    __slots__ = (
+        "_budget", "_cache", "_config", "_connect", "_head", "_is_safe", "_key", "_pool", "_preferred", "_request",
+        "_registry", "server",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -66,7 +73,13 @@ class Exchange:
         connect: Connect,
         cache: ConnectionCache,
         budget: RetryBudget,
+        key: str = "",
+        registry: Registry | None = None,
+        preferred: Server | None = None,
     ) -> None:
+        self._key = key
+        self._registry = registry
+        self._preferred = preferred
         self._pool = pool
         self._config = pool.config
         self._request = request
@@ -76,10 +89,10 @@ class Exchange:
         self._budget = budget
         self._is_safe = request.method in SAFE_METHODS
 
-    def run(self, key: str) -> Response:
-        """The response of a server; a try that failed goes to another server where that is allowed.
+    def run(self) -> Response:
+        """The response of a server, which is ``server`` then; a try that failed goes to another where that is allowed.
 
-        ``key`` is what hashing policies hash. Raises ``NoServerAvailable`` or what the last try failed with.
+        Raises ``NoServerAvailable`` and its kinds, or what the last try failed with.
         """
         body = self._request.body
         if body is not NO_BODY and not body.is_empty and (not self._request.expects or body.is_at_hand()):
@@ -88,19 +101,20 @@ class Exchange:
             body.rewind()
         self._budget.request(time.monotonic())
         tried: list[Server] = []
-        lease = self._pool.lease(key)
+        lease = self._first_lease()
         while True:
+            self.server = lease.server
             try:
                 response = self._try(lease)
                 if response.status not in self._config.retry_on.statuses:
                     return response
-                following = self._lease_after_status(key, tried, lease, response)
+                following = self._lease_after_status(tried, lease, response)
                 if following is None:
                     return response
             except DestonError as error:
                 lease.release()
                 tried.append(lease.server)
-                following = self._next_lease(key, tried, error)
+                following = self._next_lease(tried, error)
                 if following is None:
                     raise
             except BaseException:
@@ -108,7 +122,26 @@ class Exchange:
                 raise
             lease = following
 
-    def _next_lease(self, key: str, tried: list[Server], error: DestonError) -> Lease | None:
+    def _first_lease(self) -> Lease:
+        """A lease, after a while in the pool's queue where all servers are full."""
+        registry, request = self._registry, self._request
+        if registry is None:
+            return self._pool.lease(self._key, (), self._preferred)
+        if request.record is None:
+            return lease_when_free(registry, self._pool, self._key, (), self._preferred, self._watch_queue)
+        began = time.monotonic()
+        try:
+            return lease_when_free(registry, self._pool, self._key, (), self._preferred, self._watch_queue)
+        finally:
+            request.record.pool = self._pool.name
+            request.record.queue = time.monotonic() - began
+
+    def _watch_queue(self, waiter: Interruptible) -> Watching:
+        """Look whether the client leaves while it waits."""
+        request = self._request
+        return _NO_WATCH if request.stream is None else ClientWatch(request.stream, waiter, request.minor_version > 0)
+
+    def _next_lease(self, tried: list[Server], error: DestonError) -> Lease | None:
         """A lease on another server after a try that failed with ``error``; None where no try may follow."""
         config = self._config
         causes = config.retry_on.causes
@@ -117,23 +150,23 @@ class Exchange:
             level = logging.INFO if error.http_status >= _SERVER_ERROR else logging.DEBUG
             log.log(level, "%s/%s: %s", self._pool.name, tried[-1].name, error)
             return None
-        return self._lease_on_another(key, tried, str(error))
+        return self._lease_on_another(tried, str(error))
 
-    def _lease_after_status(self, key: str, tried: list[Server], lease: Lease, response: Response) -> Lease | None:
+    def _lease_after_status(self, tried: list[Server], lease: Lease, response: Response) -> Lease | None:
         """A lease on another server after a response that is not wanted, which is closed; None where it has to do."""
         fits = self._replayable and len(tried) < self._config.retries and response.tunnel is None
         if not fits or not self._budget.take(time.monotonic()):
             return None
         tried.append(lease.server)
-        following = self._lease_on_another(key, tried, f"it answered {response.status}")
+        following = self._lease_on_another(tried, f"it answered {response.status}")
         if following is not None:
             response.close()
         return following
 
-    def _lease_on_another(self, key: str, tried: list[Server], why: str) -> Lease | None:
+    def _lease_on_another(self, tried: list[Server], why: str) -> Lease | None:
         name = f"{self._pool.name}/{tried[-1].name}"
         try:
-            lease = self._pool.lease(key, tried)
+            lease = self._pool.lease(self._key, tried)
         except NoServerAvailable:
             log.info("%s: %s, and there is no other server", name, why)
             return None
@@ -146,6 +179,10 @@ class Exchange:
         return self._is_safe and self._request.body.replayable
 
     def _try(self, lease: Lease) -> Response:
+        record = self._request.record
+        if record is not None:
+            record.tries += 1
+            record.server, record.connect = lease.server.name, 0.0
         try:
             connection = self._cache.take(lease.server, self._replayable)
             response = None if connection is None else self._try_cached(connection, lease)
@@ -171,8 +208,9 @@ class Exchange:
             return None
 
     def _connect_to(self, lease: Lease) -> ServerConnection:
-        server = lease.server
+        server, record = lease.server, self._request.record
         endpoint = server.endpoint
+        began = time.monotonic()
         try:
             stream = self._connect(self._pool, server)
         except OutOfDescriptors:
@@ -181,7 +219,10 @@ class Exchange:
             lease.failed()
             raise
         lease.reached()
-        return ServerConnection(server, endpoint, stream, time.monotonic())
+        opened = time.monotonic()
+        if record is not None:
+            record.connect = opened - began
+        return ServerConnection(server, endpoint, stream, opened)
 
     def _exchange(self, connection: ServerConnection, lease: Lease) -> Response:
         stream, incoming, request = connection.stream, connection.incoming, self._request
@@ -201,8 +242,11 @@ class Exchange:
             stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
         idle_seconds = 0.0
+        answered_after = time.monotonic() - sent
+        if request.record is not None:
+            request.record.first_byte = answered_after
         if early is None:
-            lease.server.observe_latency(time.monotonic() - sent)
+            lease.answered(answered_after)
             connection.is_certain = plan.framing is not Framing.NONE
             idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
             if plan.length is not None and head.status != http1.SWITCHING:
@@ -216,7 +260,7 @@ class Exchange:
             watch = None
         body = response_body(plan.framing, plan.body_length, incoming)
         rest = None if early is None else Rest(incoming, request, lease.server, timeout)
-        reading = Reading(self._config, lease, self._cache, connection, body, watch, rest, idle_seconds)
+        reading = Reading(self._config, lease, self._cache, connection, body, watch, rest, idle_seconds, request.record)
         if head.status == http1.SWITCHING:
             return self._switched(head, reading)
         return Response(
@@ -238,6 +282,16 @@ class Exchange:
         fields = without_hop_by_hop(head.fields, _NO_OPTIONS)
         fields += [(b"Connection", b"upgrade"), *((b"Upgrade", one) for one in head.named.get(b"upgrade", ()))]
         return Response(head.status, head.reason, fields, 0, reading.read, reading.close, tunnel=reading.tunnel())
+
+
+class _NoWatch:
+    """Looks for no client: its connection is not known."""
+
+    def end(self) -> None:
+        """There is nothing to end."""
+
+
+_NO_WATCH = _NoWatch()
 
 
 class _Plan(NamedTuple):

@@ -53,7 +53,7 @@ class GunicornClient:
 
     __slots__ = (
         "_early_hints", "_request", "_send_trailers", "_socket", "_stream", "_was_told", "encoding", "expects",
-        "identity", "is_http2", "is_secured", "listener", "minor_version",
+        "identity", "is_http2", "is_secured", "listener", "minor_version", "tls_version",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -67,6 +67,7 @@ class GunicornClient:
         self.is_http2 = self._send_trailers is not None
         #: The field lines that tell a server of its certificate, and whether it is our TLS that it speaks.
         self.identity: bytes = getattr(self._socket, "identity", b"")
+        self.tls_version: str = getattr(self._socket, "tls_version", "")
         self.is_secured = isinstance(self._socket, Http2Socket)
         #: The listener that it came to, where that is certain.
         self.listener: ListenerConfig | None = getattr(self._socket, "listener", None)

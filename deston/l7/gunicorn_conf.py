@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from deston import logs
@@ -86,11 +87,20 @@ proc_name = "deston-l7"
 
 
 def _require_files(config: Config) -> None:
-    """Raise ``StartError`` for the first certificate that cannot be used."""
+    """Raise ``StartError`` for the first certificate, page, log, secret or policy that cannot be used."""
+    from deston.access.sinks import require_log
+    from deston.balancer.policies import make_policy
     from deston.l7.handshake import Handshakes
-    from deston.l7.proxy import tls_contexts
+    from deston.l7.proxy import affinities, tls_contexts
+    from deston.l7.site import require_pages
 
     tls_contexts(config)
+    affinities(config)
+    for pool in config.pools:
+        make_policy(pool)
+    for listener in config.listeners_of(Protocol.HTTP):
+        require_pages(listener, config.routes)
+        require_log(listener.access_log, listener.name)
     Handshakes(config.listeners_of(Protocol.HTTP), speaks_http2=False)
 
 
@@ -147,7 +157,20 @@ def post_worker_init(worker: Any) -> None:
     # All this lives as long as the worker: nothing of it has to be looked at whenever garbage is looked for.
     gc.collect()
     gc.freeze()
+    _reopen_logs_on_usr1(application.reopen_logs)
     _heed_early_signals(worker)
+
+
+def _reopen_logs_on_usr1(reopen: Callable[[], None]) -> None:
+    """Have USR1 reopen access logs under any worker of gunicorn's."""
+    handler = signal.getsignal(signal.SIGUSR1)
+
+    def reopen_all(number: int, frame: Any) -> None:
+        if callable(handler):
+            handler(number, frame)
+        reopen()
+
+    signal.signal(signal.SIGUSR1, reopen_all)
 
 
 def _heed_early_signals(worker: Any) -> None:

@@ -33,6 +33,7 @@ class Http2Socket:
         tls.write_timeout = listener.write_timeout
         self.listener = listener
         self.identity = identity
+        self.tls_version = tls.version
         self._tls = tls
         self._bound = tls.socket.getsockname()
         self._timeout: float = NEVER

@@ -12,6 +12,7 @@ from gevent import spawn_later
 from deston.errors import ClientGone
 from deston.l7.http1 import GO_AHEAD
 from deston.net.byte_stream import ByteStream
+from deston.waiting import Interruptible
 
 # A client that still reads passes over it (RFC 9110 section 15.2); the machine of one that does not answers with a
 # reset. Nothing less would do: TCP cannot tell a close from the end of one direction, and a client may end that early.
@@ -28,7 +29,7 @@ class ClientWatch:
 
     __slots__ = ("_client", "_is_over", "_may_probe", "_server")
 
-    def __init__(self, client: ByteStream, server: ByteStream, may_probe: bool) -> None:
+    def __init__(self, client: ByteStream, server: Interruptible, may_probe: bool) -> None:
         self._client = client
         self._server = server
         self._may_probe = may_probe

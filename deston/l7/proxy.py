@@ -1,7 +1,7 @@
 """The proxy: from a request to a response, for every adapter.
 
-What lives here: the order of things (target, route, limits, fields, exchange), and the answer to each error.
-What must not: WSGI, gunicorn, sockets.
+What lives here: the short way of a listener without rules, the lines that a server gets, and how it is dialed.
+What must not: the rules of a listener (``site``), WSGI, gunicorn, sockets.
 Invariant: ``forward`` always returns a response; what cannot be served is answered with the status of its error.
 """
 
@@ -9,92 +9,128 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections import Counter, defaultdict
-from http import HTTPStatus
+from collections import defaultdict
 
+from deston.access.log import AccessLogs
 from deston.address import client_key
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import Config, Forwarded, ListenerConfig
-from deston.errors import (
-    BadRequest,
-    ClientGone,
-    DestonError,
-    LengthRequired,
-    NoRoute,
-    NoServerAvailable,
-    RequestTooLarge,
-)
+from deston.config.model import Config, Forwarded, ListenerConfig, Protocol
+from deston.errors import DestonError, NoRoute, NoServerAvailable, RequestTooLarge
 from deston.l7 import headers, http1
+from deston.l7.affinity import Affinity, read_secret
+from deston.l7.answers import refusal
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
-from deston.l7.http1 import Fields
-from deston.l7.request import LARGEST_KEY, Request, Response, read_target
+from deston.l7.hashing import hash_keys
+from deston.l7.http1 import Fields, Named
+from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget
-from deston.l7.routing import Router, host_without_port, strip_prefix
+from deston.l7.rewriting import host_for
+from deston.l7.site import Asked, Site
 from deston.net.byte_stream import ByteStream
 from deston.net.dial import dial
 from deston.net.tls import client_context, secure
 
 log = logging.getLogger("deston.l7")
 
-PRESERVE, SERVER = "preserve", "server"
-
 
 class Proxy:
     """Routes requests to the pools of a registry.
 
-    ``connect`` opens connections to servers; a test hands in its own. Raises ``StartError`` for a certificate
-    that cannot be read.
+    ``connect`` opens connections to servers; a test hands in its own. ``logs`` are where access logs go. Raises
+    ``StartError`` for a certificate, a page or a secret that cannot be read.
     """
 
-    def __init__(self, registry: Registry, config: Config, connect: Connect | None = None) -> None:
+    def __init__(
+        self, registry: Registry, config: Config, connect: Connect | None = None, logs: AccessLogs | None = None
+    ) -> None:
         self.registry = registry
-        self.router = Router(config.routes)
+        self._config = config
         self._contexts = tls_contexts(config)
         self._connect = connect or self._open
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
+        self._logs = logs
+        self._affinities = affinities(config)
+        self._keys = hash_keys(config.pools)
+        self._sites = {one.name: self._new_site(one) for one in config.listeners_of(Protocol.HTTP)}
 
     def forward(self, request: Request) -> Response:
         """The response to a request: a server's, or ours where there is none to be had."""
+        site = self.site(request.listener)
+        if not site.is_plain:
+            return site.serve(request, self._send)
         try:
             return self._forward(request)
         except NoServerAvailable as error:
             log.info("%s: a request was refused: %s", request.listener.name, error)
-            return refusal(error)
+            return refusal(error, named=_named(request))
         except DestonError as error:
             log.debug("%s %s: %s", request.method, request.target, error)
-            return refusal(error)
+            return refusal(error, named=_named(request))
+
+    def site(self, listener: ListenerConfig) -> Site:
+        """The rules of a listener."""
+        site = self._sites.get(listener.name)
+        if site is None or site.listener is not listener:
+            site = self._sites[listener.name] = self._new_site(listener)
+        return site
+
+    def accounts(self) -> list[str]:
+        """What this process did besides sending requests to pools, a line each."""
+        return [line for site in self._sites.values() for line in site.accounts()]
+
+    def _new_site(self, listener: ListenerConfig) -> Site:
+        access_log = None if self._logs is None else self._logs.of(listener.access_log)
+        write = None if access_log is None else access_log.write
+        return Site(listener, self._config.routes, self.registry, self._affinities, write)
 
     def _forward(self, request: Request) -> Response:
+        """Send a request of a listener without rules to its pool."""
         fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
         target, host = read_target(request, fields.named)
-        pool, target = self._route(request, host, target)
         listener = request.listener
-        if request.body is not NO_BODY:
-            _limit_body(request.body, listener.max_body_size)
+        if not listener.pool:
+            raise NoRoute("no route matches")
         networks = listener.trusted_proxies
         trusted = headers.is_trusted(request.peer, networks)
         client = headers.client_address(request.peer, fields.named, networks) if trusted else request.peer
+        pool = self.registry.pool(listener.pool)
+        return self._exchange(request, pool, fields, target, host, client, trusted).run()
+
+    def _send(self, asked: Asked, pool: Pool, preferred: Server | None) -> tuple[Response, Server]:
+        """Send what has passed the rules of its listener to a pool."""
+        fields = asked.fields if isinstance(asked.fields, Fields) else Fields(asked.fields)
+        exchange = self._exchange(
+            asked.request, pool, fields, asked.target, asked.host, asked.client, asked.trusted, preferred
+        )
+        return exchange.run(), exchange.server
+
+    def _exchange(
+        self,
+        request: Request,
+        pool: Pool,
+        fields: Fields,
+        target: bytes,
+        host: bytes,
+        client: str,
+        trusted: bool,
+        preferred: Server | None = None,
+    ) -> Exchange:
+        if request.body is not NO_BODY:
+            _limit_body(request.body, request.listener.max_body_size)
         lines = _upstream_lines(request, fields, host, trusted)
 
         def head(server: Server) -> bytes:
-            return http1.request_head(request.method, target, _host_for(pool, server, host), lines)
+            return http1.request_head(request.method, target, host_for(pool, server, host), lines)
 
+        key = client_key(client)
+        if pool.name in self._keys:
+            key = self._keys[pool.name](fields.named, target) or key
         budget = self._budgets[pool.name]
-        exchange = Exchange(pool, request, head, self._connect, connection_cache(), budget)
-        return exchange.run(client_key(client))
-
-    def _route(self, request: Request, host: bytes, target: bytes) -> tuple[Pool, bytes]:
-        if not self.router.is_empty:
-            route = self.router.match(_host_to_route(host), target.decode("latin-1"))
-            if route is not None:
-                return self.registry.pool(route.pool), strip_prefix(target, route.strip_prefix)
-        if not request.listener.pool:
-            raise NoRoute("no route matches")
-        return self.registry.pool(request.listener.pool), target
+        return Exchange(pool, request, head, self._connect, connection_cache(), budget, key, self.registry, preferred)
 
     def _open(self, pool: Pool, server: Server) -> ByteStream:
         endpoint, config = server.endpoint_or_fail(), pool.config
@@ -105,8 +141,17 @@ class Proxy:
         return secure(stream, endpoint, self._contexts[pool.name], name, config.handshake_timeout)
 
 
-def _host_to_route(host: bytes) -> str:
-    return (host_without_port if len(host) <= LARGEST_KEY else host_without_port.__wrapped__)(host)
+def _named(request: Request) -> Named:
+    return request.fields.named if isinstance(request.fields, Fields) else {}
+
+
+def affinities(config: Config) -> dict[str, Affinity]:
+    """How pools keep their clients, by the pools' names; raises ``StartError``."""
+    pools = [pool for pool in config.pools if pool.affinity_cookie]
+    if not pools:
+        return {}
+    secret = read_secret(config.global_)
+    return {pool.name: Affinity(pool, secret) for pool in pools}
 
 
 def tls_contexts(config: Config) -> dict[str, ssl.SSLContext]:
@@ -185,34 +230,3 @@ def _end_of_body(request: Request, fields: Fields) -> bytes:
     if length is None:
         return b"Transfer-Encoding: chunked\r\n"
     return b"Content-Length: %d\r\n" % length if length or b"content-length" in fields.named else b""
-
-
-def _host_for(pool: Pool, server: Server, host: bytes) -> bytes:
-    """The Host that a server gets; its own where a client of HTTP/1.0 gave none."""
-    wanted = pool.config.host_header
-    if wanted == PRESERVE and host:
-        return host
-    if wanted in (PRESERVE, SERVER):
-        return b"localhost" if server.named.path else str(server.named).encode()
-    return wanted.encode("latin-1")
-
-
-#: How often this process gave an answer of its own instead of a server's, by status.
-answered: Counter[int] = Counter()
-
-# After these nobody can say where the client's next request begins.
-_IN_DOUBT = (BadRequest, LengthRequired, ClientGone)
-
-
-def refusal(error: DestonError) -> Response:
-    """Our own answer to a request that could not be served: short, plain, and never cached."""
-    status = HTTPStatus(error.http_status)
-    answered[status.value] += 1
-    body = f"{status.value} {status.phrase}\n".encode()
-    fields = [
-        (b"Content-Type", b"text/plain; charset=utf-8"),
-        (b"Content-Length", str(len(body)).encode()),
-        (b"Cache-Control", b"no-cache"),
-    ]
-    last = isinstance(error, _IN_DOUBT)
-    return Response(status.value, status.phrase.encode(), fields, len(body), last=last, whole=body)

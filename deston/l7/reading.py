@@ -21,6 +21,7 @@ from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import fit_trailers
 from deston.l7.http1 import Field
 from deston.l7.leaving import ClientWatch
+from deston.l7.record import Record, code_of_break
 from deston.l7.request import Tunnel
 from deston.net import hub as hubs
 from deston.net.byte_stream import Bytes, ByteStream
@@ -44,7 +45,9 @@ def give_back(connection: ServerConnection, cache: ConnectionCache, config: Pool
 class Reading:
     """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all."""
 
-    __slots__ = ("_body", "_cache", "_config", "_connection", "_lease", "_open", "_rest", "_watch", "idle_seconds")
+    __slots__ = (
+        "_body", "_cache", "_config", "_connection", "_lease", "_open", "_record", "_rest", "_watch", "idle_seconds",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -56,7 +59,9 @@ class Reading:
         watch: ClientWatch | None,
         rest: Rest | None,
         idle_seconds: float,
+        record: Record | None = None,
     ) -> None:
+        self._record = record
         self._config = config
         self._lease = lease
         self._cache = cache
@@ -82,6 +87,8 @@ class Reading:
         except BaseException as error:
             if isinstance(error, (StreamError, BadResponse)):
                 self._lease.failed()
+                if self._record is not None:
+                    self._record.code = code_of_break(error)
             self.close()
             raise
         self._lease.server.bytes_out += len(piece)

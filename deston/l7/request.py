@@ -16,6 +16,7 @@ from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
 from deston.l7.http1 import Field, Named, ResponseHead
+from deston.l7.record import Record
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
 
@@ -42,7 +43,7 @@ class Request:
     Continue before it sends its body. ``interim`` sends the client an interim response. ``takes_trailers`` is whether
     trailers of the response can reach it. ``stream`` is the client's connection, which tells that it has left.
     ``identity`` are the field lines that tell the server of the client's certificate. ``interims`` counts the interim
-    responses that came.
+    responses that came. ``tls_version`` is empty where TLS is not ours. ``record`` is what an access log will say.
     """
 
     listener: ListenerConfig
@@ -60,6 +61,8 @@ class Request:
     stream: ByteStream | None = None
     identity: bytes = b""
     interims: int = 0
+    tls_version: str = ""
+    record: Record | None = None
 
 
 @dataclass(slots=True)

@@ -7,11 +7,18 @@ Invariant: heads with the same fields and version have the same terms, found onc
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
+from deston.config.http_rules import UnderscoreHeaders
+from deston.errors import BadRequest
 from deston.l7 import http1
 from deston.l7.headers import connection_options, wanted_upgrade
-from deston.l7.http1 import Fields, Framing, RequestHead
+from deston.l7.http1 import Field, Fields, Framing, RequestHead
+
+log = logging.getLogger("deston.l7")
 
 
 class Terms(NamedTuple):
@@ -25,31 +32,66 @@ class Terms(NamedTuple):
     keeps: bool
 
 
-def terms_of(head: RequestHead) -> Terms:
+class Underscores:
+    """What becomes of fields whose names have underscores; each rule is one object, by which it is known."""
+
+    __slots__ = ("_choice", "_kept")
+
+    def __init__(self, choice: UnderscoreHeaders, kept: Iterable[str]) -> None:
+        self._choice = choice
+        self._kept = frozenset(name.lower().encode() for name in kept)
+
+    def apply(self, fields: list[Field]) -> list[Field]:
+        """The fields that go on; raises ``BadRequest`` where one is refused."""
+        if self._choice is UnderscoreHeaders.KEEP:
+            return fields
+        gone = {name for name, _ in fields if b"_" in name and name.lower() not in self._kept}
+        if gone and self._choice is UnderscoreHeaders.REFUSE:
+            raise BadRequest("the name of a field has an underscore")
+        for name in gone - _told:
+            if len(_told) < _MOST_TOLD:
+                _told.add(name)
+                log.info("the field %s was dropped, as are all whose names have underscores", name.decode())
+        return [field for field in fields if field[0] not in gone]
+
+
+@lru_cache(maxsize=64)
+def underscores(choice: UnderscoreHeaders, kept: tuple[str, ...]) -> Underscores:
+    """The rule of a listener."""
+    return Underscores(choice, kept)
+
+
+# Names that were told of: each once (defaults.md, "Underscore headers"), and not as many as a client can think of.
+_told: set[bytes] = set()
+_MOST_TOLD = 100
+_DROPPED = underscores(UnderscoreHeaders.DROP, ())
+
+
+def terms_of(head: RequestHead, rule: Underscores = _DROPPED) -> Terms:
     """What follows from a head but for its first line; raises ``BadRequest`` where its framing is in doubt."""
     kept = head.fields.kept
-    terms: Terms | None = kept.get((terms_of, head.minor_version))
+    terms: Terms | None = kept.get((rule, head.minor_version))
     if terms is None:
-        terms = kept[terms_of, head.minor_version] = _read_terms(head)
+        terms = kept[rule, head.minor_version] = _read_terms(head, rule)
     return terms
 
 
-def _read_terms(head: RequestHead) -> Terms:
+def _read_terms(head: RequestHead, rule: Underscores) -> Terms:
     framing, length = http1.request_framing(head)
     options = connection_options(head.named)
     keeps = b"close" not in options if head.minor_version else b"keep-alive" in options
     expects = head.minor_version == 1 and framing is not Framing.NONE and _expects(head)
     # With a body, or in HTTP/1.0, no other protocol follows.
     upgrade = wanted_upgrade(head.named) if framing is Framing.NONE and head.minor_version else b""
-    return Terms(framing, length, _passed_on(head), upgrade, expects, keeps)
+    return Terms(framing, length, _passed_on(head, rule), upgrade, expects, keeps)
 
 
 def _expects(head: RequestHead) -> bool:
     return any(value.lower() == b"100-continue" for value in head.named.get(b"expect", ()))
 
 
-def _passed_on(head: RequestHead) -> Fields:
-    """The fields of a request that the proxy sees: the expectation is told apart, and names with underscores go.
+def _passed_on(head: RequestHead, rule: Underscores) -> Fields:
+    """The fields of a request that the proxy sees: the expectation is told apart, and names with underscores may go.
 
     A server that speaks CGI cannot tell them from those with dashes (defaults.md, "Underscore headers").
     """
@@ -57,5 +99,5 @@ def _passed_on(head: RequestHead) -> Fields:
     if b"expect" in head.named and _expects(head):
         fields = [field for field in fields if field[0].lower() != b"expect"]
     if any(b"_" in name for name in head.named):
-        fields = [field for field in fields if b"_" not in field[0]]
+        fields = rule.apply(fields)
     return head.fields if fields is head.fields else Fields(fields)

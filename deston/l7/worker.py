@@ -19,7 +19,8 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone, ProtocolError, StreamError
-from deston.l7.connection import ClientConnection
+from deston.l7.admission import Admission, CountedStream
+from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
 from deston.l7.http2 import Http2Socket, speaks_http2
@@ -27,6 +28,7 @@ from deston.l7.visit import Visit, Visits
 from deston.l7.wsgi import application, is_ours
 from deston.net.relay import Side
 from deston.net.stream import Stream
+from deston.net.tls_stream import TlsStream
 
 log = logging.getLogger("deston.l7")
 
@@ -43,9 +45,12 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     _bound: dict[int, ListenerConfig]
     _visits: Visits | None
     _stopped_at: float
+    _refuse: Refuse
+    _admissions: dict[str, Admission]
 
     def init_process(self) -> None:
         self._http2 = set()
+        self._refuse = application.refuse
         self._visits = None
         self._stopped_at = 0.0
         super().init_process()
@@ -66,6 +71,11 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         try:
             # By the address of this socket, where need be: that of the listener's may be closed by a stop already.
             bound = self._bound.get(id(listener)) or application.listener_at(raw.getsockname())
+            if bound.name in self._admissions:
+                peer = address[0] if isinstance(address, tuple) else ""
+                stream = CountedStream(stream, self._admissions[bound.name], peer)
+                if not stream.is_let_in:
+                    return
             begin = self._secured if self._handshakes.is_for(bound) else self._plain
             visit = begin(stream, address, bound)
         except BaseException:
@@ -79,15 +89,19 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     def _visit(self, side: Side, plain: Stream, address: Any, bound: ListenerConfig, told: bytes = b"") -> Visit:
         """Requests of HTTP/1.x on a stream, which is that of the socket itself (``plain``), or TLS on it."""
+        peer = address[0] if isinstance(address, tuple) else ""
+        scheme = "http" if side is plain else "https"
         connection = ClientConnection(
             side,
             bound,
-            address[0] if isinstance(address, tuple) else "",
-            "http" if side is plain else "https",
+            peer,
+            scheme,
             application.forward,
             self._is_stopping,
             GunicornLog(self.log) if self.log.access_log_enabled else None,
             identity=told,
+            refuse=self._refuse,
+            tls_version=side.version if isinstance(side, TlsStream) else "",
         )
         connection.parks_after = PARKS_AFTER
         return Visit(plain, side, connection)
@@ -122,10 +136,13 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the worker is told to stop."""
         self._handshakes = Handshakes(application.listeners, speaks_http2())
-        by_bind = {str(one.bind): one for one in application.listeners}
+        listeners = application.listeners
         # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
-        found = zip(self.sockets, self.cfg.bind, strict=False) if len(self.sockets) == len(self.cfg.bind) else ()
-        self._bound = {id(listener): by_bind[bind] for listener, bind in found if bind in by_bind}
+        are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
+        found = zip(self.sockets, listeners, strict=True) if are_ours else ()
+        admissions = {one.name: Admission(one) for one in listeners}
+        self._admissions = {name: one for name, one in admissions.items() if not one.is_trivial}
+        self._bound = {id(bound): listener for bound, listener in found}
         if not self._is_ours and any(map(is_secured, application.listeners)):
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
 
+from deston.access.log import AccessLogs
 from deston.config.consistency import require_listeners
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, ListenerConfig, Protocol
-from deston.errors import ConfigError, DestonError, StartError, StreamError
+from deston.errors import ClientGone, ConfigError, DestonError, StartError, StreamError
 from deston.l7 import app
-from deston.l7.body import NO_BODY, RequestBody
+from deston.l7.answers import answered, refusal
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.gunicorn_client import GunicornClient
-from deston.l7.proxy import Proxy, answered, refusal
+from deston.l7.proxy import Proxy
+from deston.l7.record import Record
 from deston.l7.request import Request, Response, Tunnel
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Application:
         self.listeners: tuple[ListenerConfig, ...] = ()
         self._proxy: Proxy | None = None
         self._listeners: Listeners | None = None
+        self._logs: AccessLogs | None = None
         self._building = threading.Lock()
 
     def start(self, config: Config | None = None) -> None:
@@ -80,8 +83,10 @@ class Application:
         require_listeners(config, Protocol.HTTP)
         self.listeners = config.listeners_of(Protocol.HTTP)
         self._listeners = Listeners(self.listeners)
-        self.runtime = Runtime(config, threaded=not monkey.is_module_patched("socket"))
-        proxy = Proxy(self.runtime.registry, config)
+        threaded = not monkey.is_module_patched("socket")
+        self.runtime = Runtime(config, threaded)
+        self._logs = AccessLogs("deston-l7", threaded)
+        proxy = Proxy(self.runtime.registry, config, logs=self._logs)
         self.runtime.monitor.start()
         self._proxy = proxy
 
@@ -90,15 +95,27 @@ class Application:
         if self.runtime is None:
             return
         self.runtime.monitor.stop()
-        for account in self.runtime.accounts():
+        for account in (*self.runtime.accounts(), *(self._proxy.accounts() if self._proxy else ())):
             log.info("%s", account)
         if answered:
             log.info("own answers: %s", ", ".join(f"{status} {count}x" for status, count in sorted(answered.items())))
+        if self._logs is not None:
+            self._logs.close()
+
+    def reopen_logs(self) -> None:
+        """Open the files of access logs anew, which were moved away."""
+        if self._logs is not None:
+            self._logs.reopen()
 
     def forward(self, request: Request) -> Response:
         """Serve one request of an adapter that reads requests by itself; after ``start``."""
         assert self._proxy is not None
         return self._proxy.forward(request)
+
+    def refuse(self, listener: ListenerConfig, error: DestonError, peer: str, scheme: str) -> Response:
+        """The answer to what an adapter could not read as a request; after ``start``."""
+        assert self._proxy is not None
+        return self._proxy.site(listener).refuse(error, peer, scheme)
 
     def listener_at(self, address: Any) -> ListenerConfig:
         """The listener that is bound to a socket's address; after ``start``."""
@@ -110,47 +127,59 @@ class Application:
         client = GunicornClient(environ)
         body: Iterable[bytes] = ()
         try:
-            response, request_body = self._response(environ, client)
+            response, request = self._response(environ, client)
+            record = request.record if request is not None else None
             if response.tunnel is not None:
-                raise _after_tunnel(response, response.tunnel, client)
+                raise _after_tunnel(response, response.tunnel, client, record)
             # A body that nobody read would be taken for the next request, or waited for.
-            response.last = response.last or not request_body.is_read
-            body = _respond(response, environ, start_response, client)
+            response.last = response.last or (request is not None and not request.body.is_read)
+            body = _respond(response, environ, start_response, client, record)
         finally:
             if not isinstance(body, _Body):
                 client.close()
         return body
 
-    def _response(self, environ: Environ, client: GunicornClient) -> tuple[Response, RequestBody]:
+    def _response(self, environ: Environ, client: GunicornClient) -> tuple[Response, Request | None]:
         try:
             if self._proxy is None:
                 self.start()
             assert self._proxy is not None
             assert self._listeners is not None
             request = read_request(environ, self._listeners, client)
-            return self._proxy.forward(request), request.body
         except (ConfigError, StartError) as error:
             log.error("nothing can be served:\n%s", error)
-            return refusal(error), NO_BODY
+            return refusal(error), None
         except DestonError as error:
-            return refusal(error), NO_BODY
+            assert self._listeners is not None
+            listener = client.listener or self._listeners.find(environ)
+            peer, scheme = environ.get("REMOTE_ADDR", ""), environ["wsgi.url_scheme"]
+            return self.refuse(listener, error, peer, scheme), None
+        return self._proxy.forward(request), request
 
 
-def _after_tunnel(response: Response, tunnel: Tunnel, client: GunicornClient) -> Exception:
+def _after_tunnel(response: Response, tunnel: Tunnel, client: GunicornClient, record: Record | None) -> Exception:
     """Carry what a client had upgraded, and say with what the WSGI server is then told to end the connection."""
+    ended: StreamError | None = None
     try:
         client.carry(response, tunnel)
     except StreamError as error:
+        ended = error
         client.reset()
         return ClientCut(str(error))
     finally:
         response.close()
+        if record is not None:
+            record.end(0, ended)
     # gunicorn's word for the end of a connection: nothing is left to send, or to complain of.
     return StopIteration()
 
 
 def _respond(
-    response: Response, environ: Environ, start_response: StartResponse, client: GunicornClient
+    response: Response,
+    environ: Environ,
+    start_response: StartResponse,
+    client: GunicornClient,
+    record: Record | None,
 ) -> Iterable[bytes]:
     has_body = environ["REQUEST_METHOD"] != "HEAD"
     first = b""
@@ -161,6 +190,8 @@ def _respond(
         except DestonError as error:
             response.close()
             response = refusal(error)
+            if record is not None:
+                record.status = response.status
     try:
         if response.last:
             _close_after(start_response)
@@ -171,8 +202,11 @@ def _respond(
         raise
     if response.whole is not None or not has_body:
         response.close()
-        return [bytes(response.whole)] if response.whole and has_body else []
-    return _Body(response, first, client)
+        whole = bytes(response.whole) if response.whole and has_body else b""
+        if record is not None:
+            record.end(len(whole))
+        return [whole] if whole else []
+    return _Body(response, first, client, record)
 
 
 def _close_after(start_response: StartResponse) -> None:
@@ -200,9 +234,13 @@ class _Body:
     head, so that a stream of events begins when it begins.
     """
 
-    __slots__ = ("_client", "_first", "_is_whole", "_response")
+    __slots__ = ("_client", "_error", "_first", "_is_whole", "_record", "_response", "_sent")
 
-    def __init__(self, response: Response, first: bytes, client: GunicornClient) -> None:
+    def __init__(self, response: Response, first: bytes, client: GunicornClient, record: Record | None) -> None:
+        self._record = record
+        self._sent = 0
+        # Where it is not whole and nothing else is known, the client has left.
+        self._error: DestonError = ClientGone("the client left within the response")
         self._response = response
         self._first: bytes | None = first
         self._client = client
@@ -214,11 +252,14 @@ class _Body:
     def __next__(self) -> bytes:
         if self._first is not None:
             first, self._first = self._first, None
+            self._sent += len(first)
             return first
         try:
             piece = self._response.read()
         except DestonError as error:
+            self._error = error
             raise self._cut(error) from error
+        self._sent += len(piece)
         if not piece:
             self._is_whole = True
             self._client.send_trailers(self._response.trailers())
@@ -238,6 +279,9 @@ class _Body:
             self._client.reset()
         self._response.close()
         self._client.close()
+        if self._record is not None:
+            self._record.end(self._sent, None if self._is_whole else self._error)
+            self._record = None
 
 
 application = Application()

@@ -251,6 +251,11 @@ class TlsStream:
         return self._engine.selected_alpn_protocol() or ""
 
     @property
+    def version(self) -> str:
+        """The version of TLS that is spoken, such as ``TLSv1.3``."""
+        return self._engine.version() or ""
+
+    @property
     def peer_certificate(self) -> bytes:
         """The certificate that the peer has shown, in DER, or nothing."""
         return self._engine.getpeercert(binary_form=True) or b""

@@ -20,14 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Which layers a layer may import, besides itself; a layer is a module or a package below deston/, and a dotted entry
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
-COMMAND = {"errors", "address", "networks", "logs", "config", "balancer", "net", "access", "build"}
+COMMAND = {
+    "errors", "address", "networks", "limits", "logs", "config", "balancer", "net", "access", "build", "waiting",
+}  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "address": {"errors"},
     "networks": set(),
+    "limits": {"networks"},
+    "waiting": {"errors", "balancer"},
     "logs": set(),
-    "config": {"errors", "address"},
+    "config": {"errors", "address", "networks"},
     "balancer": {"errors", "address", "config.model", "config.algorithms"},
     "net": {"errors", "address", "config.model"},
     "access": {"errors", "address", "config.model"},
@@ -44,6 +48,7 @@ PURE = (
     "address",
     "balancer",
     "config.load",
+    "limits",
     "health.record",
     "l7.headers",
     "l7.http1",

@@ -53,11 +53,14 @@ class Policy(ABC):
         candidates: those left after an exclusion. ``candidates`` may be empty.
         """
 
+    def observe(self, candidate: Candidate, seconds: float) -> None:  # noqa: B027 -- most do not care.
+        """Learn how long a candidate took to answer, in seconds."""
+
     @abstractmethod
     def pick(self, candidates: Sequence[AnyCandidate], key: str) -> AnyCandidate:
         """Choose one of ``candidates``, of which there is at least one.
 
-        ``key`` is a client's address without its port, for policies that hash.
+        ``key`` is a client's address without its port, or what the pool hashes instead, for policies that hash.
         """
 
 

@@ -51,10 +51,14 @@ class TwoChoices(_Draw):
     def pick(self, candidates: Sequence[AnyCandidate], key: str) -> AnyCandidate:
         if len(candidates) == 1:
             return candidates[0]
+        first, second = self._draw_two(candidates)
+        return second if second.active * first.weight < first.active * second.weight else first
+
+    def _draw_two(self, candidates: Sequence[AnyCandidate]) -> tuple[AnyCandidate, AnyCandidate]:
+        """Two different ones, by weight; there are at least two."""
         sums = self._sums(candidates)
         one = bisect(sums, self._below(sums[-1]))
-        first, second = candidates[one], candidates[self._draw_other(sums, one)]
-        return second if second.active * first.weight < first.active * second.weight else first
+        return candidates[one], candidates[self._draw_other(sums, one)]
 
     def _draw_other(self, sums: Sequence[int], one: int) -> int:
         """Draw among all but the one at index ``one``, by leaving its stretch of the sums out."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 import warnings
+from typing import NamedTuple
 
 from configobj.validate import ValidateError
 
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.checks.base import CHECKS, nearest, of_list, of_one, read_member, read_word, short
 from deston.config.model import ANY_NUMBER, AdminState, CheckType, LogFormat, OnDown, Protocol
+from deston.config.templates import LOG_NAMES, unknown_names
 from deston.config.units import parse_duration, parse_size
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _YES_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 _WORD = re.compile(r"[!-~]{1,255}")
+# A policy of the user's own, as entry points are written.
+_FACTORY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_.]*")
 _STORES = ("memory", "sqlite", "redis://…")
 
 
@@ -105,6 +109,8 @@ def check_state(text: str) -> AdminState:
 @of_one
 def check_algorithm(text: str) -> str:
     name = canonical_algorithm(text)
+    if _FACTORY.fullmatch(text):
+        return text
     if name is None:
         raise ValidateError(f"unknown policy {short(text)}{nearest(text, ALGORITHMS)}")
     return name
@@ -123,9 +129,22 @@ def check_on_down(text: str) -> OnDown:
     return read_member(text, OnDown, "choice")
 
 
+class LogForm(NamedTuple):
+    """The form of the lines of an access log; a template where that is one's own."""
+
+    format: LogFormat
+    template: str = ""
+
+
 @of_one
-def check_log_format(text: str) -> LogFormat:
-    return read_member(text, LogFormat, "format")
+def check_log_format(text: str) -> LogForm:
+    if "%(" not in text:
+        if text.lower() == LogFormat.TEMPLATE.value:
+            raise ValidateError("a line of one's own is written out, with %(…)s for its values")
+        return LogForm(read_member(text, LogFormat, "format"))
+    for name in unknown_names(text, LOG_NAMES):
+        raise ValidateError(f"unknown value %({name})s{nearest(name, LOG_NAMES)}")
+    return LogForm(LogFormat.TEMPLATE, str(check_text(text)))
 
 
 @of_one

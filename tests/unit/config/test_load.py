@@ -10,6 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deston.address import Address
+from deston.config.http_rules import (
+    Condition,
+    FixedResponse,
+    HeaderRules,
+    MapBack,
+    Mirror,
+    PoolShare,
+    RateKey,
+    RateLimit,
+    Redirect,
+    RouteConfig,
+    SameSite,
+    UnderscoreHeaders,
+)
 from deston.config.load import load
 from deston.config.model import (
     AdminConfig,
@@ -30,7 +44,6 @@ from deston.config.model import (
     Protocol,
     RetryCause,
     RetryOn,
-    RouteConfig,
     SendProxyProtocol,
     ServerConfig,
     TlsConfig,
@@ -82,7 +95,12 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
     assert config == Config(
         file=str(tmp_path / "x.conf"),
         global_=GlobalConfig(
-            run_dir=str(tmp_path / "run"), workers=1, store="memory", drain_timeout=30.0, max_connections=0
+            run_dir=str(tmp_path / "run"),
+            workers=1,
+            store="memory",
+            drain_timeout=30.0,
+            max_connections=0,
+            secret_file="",
         ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("a", Address("::", 1), Protocol.TCP, "b"),),
@@ -102,6 +120,7 @@ def test_every_key_is_read() -> None:
         store="redis://127.0.0.1:6379/0",
         drain_timeout=0.0,
         max_connections=5000,
+        secret_file=str(DATA / "deston.secret"),
     )
     assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
     web, db, sni, dns = config.listeners
@@ -124,7 +143,32 @@ def test_every_key_is_read() -> None:
         ),
         http2=False,
         keepalive_timeout=0.5,
+        header_timeout=5.0,
+        body_timeout=6.0,
+        write_timeout=7.0,
+        max_request_line=4000,
+        max_header_size=16384,
+        max_header_fields=50,
+        max_requests=500,
         max_body_size=10 * 1024 * 1024,
+        allow=networks("10.0.0.0/8"),
+        max_requests_per_client=5,
+        rate_limit=RateLimit(100, 60.0, 20, RateKey.HEADER, "x-api-key"),
+        underscore_headers=UnderscoreHeaders.REFUSE,
+        underscore_headers_kept=("X_Legacy",),
+        request_id="X-Request-ID",
+        error_pages=(("503", str(DATA / "pages" / "down.html")), ("5xx", str(DATA / "pages" / "error.html"))),
+        access_log=LogTarget(LogSink.FILE, file=str(DATA / "log" / "web.log")),
+        access_log_format=LogFormat.TEMPLATE,
+        access_log_template="%(client_address)s %(method)s %(status)s %(header:User-Agent)s",
+        request_header=HeaderRules(
+            (("X-Client", "%(client_address)s"),), (("X-Path", "deston, %(listener)s"),), ("X-Debug",)
+        ),
+        response_header=HeaderRules(
+            (("Strict-Transport-Security", "max-age=31536000"),),
+            (("X-Server", "%(server)s"),),
+            ("X-Powered-By", "Server"),
+        ),
     )
     assert db == make_listener(
         Protocol.TCP,
@@ -166,21 +210,45 @@ def test_every_key_is_read() -> None:
         Protocol.UDP,
         "dns",
         bind=Address("127.0.0.1", 8443),
-        pool="db",
+        pool="udp",
         responses=1,
         session_timeout=2.0,
         max_sessions=10,
         access_log=LogTarget(LogSink.SYSLOG, address=Address(path="/dev/log")),
     )
     assert config.routes == (
-        RouteConfig("api", ("api.example.com", "*.api.example.com"), "/v1/", "app", "/v1"),
-        RouteConfig("rest", (), "/rest", "app", ""),
+        RouteConfig(
+            "api", ("api.example.com", "*.api.example.com"), "/v1/", pools=(PoolShare("app"),), strip_prefix="/v1"
+        ),
+        RouteConfig(
+            "rest",
+            (),
+            "/rest",
+            pools=(PoolShare("app", 95), PoolShare("db", 5)),
+            methods=("GET", "POST"),
+            headers=(Condition("x-version", "2"), Condition("x-beta")),
+            queries=(Condition("debug", "1"), Condition("name", "^a", True)),
+            clients=networks("10.0.0.0/8"),
+            listener="web",
+            replace_prefix="/new",
+            add_prefix="/v2",
+            map_back=frozenset(MapBack),
+            mirror=Mirror("db", 0.1, 16 * 1024),
+            allow=networks("10.1.0.0/16"),
+            deny=networks("10.1.2.0/24"),
+            rate_limit=RateLimit(10, 1.0, 10),
+            request_header=HeaderRules((("X-A", "1"),), (("X-B", "2"),), ("X-C",)),
+            response_header=HeaderRules((("X-D", "%(status)s"),), (("X-E", "3"),), ("X-F",)),
+        ),
+        RouteConfig("old", path_exact="/old", redirect=Redirect(301, "https", "www.example.com", "/new")),
+        RouteConfig(
+            "down",
+            path_regex="/items/[0-9]+$",
+            respond=FixedResponse(503, str(DATA / "pages" / "down.html"), "text/html"),
+        ),
         RouteConfig(
             "secure",
-            (),
-            "/",
-            "db",
-            "",
+            pools=(PoolShare("db"),),
             listener="sni",
             sni=("db.example.com", "*.db.example.com", "*"),
             alpn=("h2", "http/1.1"),
@@ -189,7 +257,9 @@ def test_every_key_is_read() -> None:
     assert config.pools == (
         PoolConfig(
             name="app",
-            algorithm="weighted_round_robin",
+            algorithm="header_hash",
+            hash_key="X-User",
+            hash_balance_factor=150,
             retries=0,
             connect_timeout=0.1,
             server_timeout=7200.0,
@@ -204,6 +274,9 @@ def test_every_key_is_read() -> None:
             send_proxy_protocol=SendProxyProtocol.OFF,
             source_address="127.0.0.2",
             host_header="www.example.com:8080",
+            affinity_cookie="SERVED_BY",
+            affinity_lifetime=3600.0,
+            affinity_same_site=SameSite.STRICT,
             max_idle_connections=0,
             idle_timeout=1.0,
             max_connection_age=300.0,
@@ -238,11 +311,12 @@ def test_every_key_is_read() -> None:
             ),
         ),
         ordinary_pool(
-            "db",
+            "udp",
             ServerConfig("a", Address("127.0.0.1", 5432)),
             send_proxy_protocol=SendProxyProtocol.V2,
             health=make_health_config(type=CheckType.UDP, send=b"\0\r\n\t\\?", expect=b"yes"),
         ),
+        ordinary_pool("db", ServerConfig("a", Address("127.0.0.1", 5432))),
     )
 
 
@@ -252,7 +326,12 @@ def test_the_rust_form_is_read() -> None:
     assert config == Config(
         file=str(DATA / "rust.toml"),
         global_=GlobalConfig(
-            run_dir=str(DATA / "run"), workers=1, store="memory", drain_timeout=30.0, max_connections=0
+            run_dir=str(DATA / "run"),
+            workers=1,
+            store="memory",
+            drain_timeout=30.0,
+            max_connections=0,
+            secret_file="",
         ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("main", Address("0.0.0.0", 8000), Protocol.TCP, "main"),),

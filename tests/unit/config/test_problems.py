@@ -6,11 +6,56 @@ from pathlib import Path
 
 import pytest
 
+from deston.config.algorithms import ALGORITHMS
 from tests.unit.config.texts import GOOD, changed, load_text, problems_of
 
 SERVER_A = "a = 127.0.0.1:3000\n"
 SERVERS = "        a = 127.0.0.1:3000\n        b = 127.0.0.1:3001, weight=2\n"
+NO_POOL = "routes.api.pool: a route needs a pool, a redirect or a response (respond)"
 WEB_BIND = "bind = 127.0.0.1:8080"
+
+#: A key of a route that is wrong, and what is said of it.
+ROUTE_KEYS = [
+    ("method = G ET", "method: 'G ET' is not a method"),
+    ("header = ': x'", "header: ': x' does not begin with the name of a field"),
+    ("header = 'X: ~('", "header: '(' is not a regular expression: missing ), unterminated subpattern at position 0"),
+    ("query = '=1'", "query: '=1' does not begin with the name of a parameter"),
+    ("client = 10.0.0.0/33", "client: '10.0.0.0/33' is not a network (10.0.0.0/8, 2001:db8::/32 or one address)"),
+    ("mirror = nowhere", "mirror: there is no pool 'nowhere'"),
+    ("mirror = app, share=0%", "mirror: '0%' is not a share such as 10%"),
+    ("mirror = app, max_body=1m", "mirror: max_body is at most 64k: what is copied is kept in memory"),
+    ("mirror = app, shre=1%", "mirror: unknown option 'shre' (did you mean 'share'?)"),
+    ("map_back = off, cookies", "map_back: 'off' stands alone"),
+    ("map_back = locatio", "map_back: unknown part of a response 'locatio' (did you mean 'location'?)"),
+    ("rate_limit = 10", "rate_limit: '10' is not a rate such as 10/s or 100/1m"),
+    ("rate_limit = 0/s", "rate_limit: a rate is at least one request in some time"),
+    ("rate_limit = 1/s, by=x", "rate_limit: unknown way to count 'x' (known: client, header, route)"),
+    ("rate_limit = 1/s, by=header", "rate_limit: 'header' is not client, route or header:Name"),
+    ("rate_limit = 1/s, burst=0", "rate_limit: it must be from 1 to 1000000000, not 0"),
+    ("request_header_set = X", "request_header_set: 'X' is not of the form 'Name: value'"),
+    ("request_header_add = 'Host: x'", "request_header_add: Host is the proxy's own business, and not for a rule"),
+    ("request_header_set = 'X: %(clnt_address)s'",
+     "request_header_set: unknown value %(clnt_address)s (did you mean 'client_address'?)"),
+    ("response_header_set = 'X: é'", "response_header_set: 'X: é' holds characters that no field may have"),
+    ("response_header_remove = 'X Y'", "response_header_remove: 'X Y' is not the name of a field"),
+    ("add_prefix = v2", "add_prefix: 'v2' is not a path (it begins with '/' and has no spaces)"),
+    ("listener = wb", "listener: there is no listener 'wb' (did you mean 'web'?)"),
+]  # fmt: skip
+POOL_KEYS = [
+    ("hash_key = X", "hash_key: this key is for header_hash, cookie_hash and uri_hash"),
+    ("hash_key = X Y", "hash_key: 'X Y' is not a name of letters, digits and '-'"),
+    ("hash_balance_factor = 150", "hash_balance_factor: this key is for policies that hash"),
+    ("affinity_cookie = a b", "affinity_cookie: 'a b' is not a name of letters, digits and '-'"),
+    ("affinity_same_site = x", "affinity_same_site: unknown choice 'x' (known: lax, strict, none)"),
+]
+LISTENER_KEYS = [
+    ("rate_limit = 1/s, burst", "rate_limit: 'burst' is not of the form option=value"),
+    ("underscore_headers = allow", "underscore_headers: unknown choice 'allow' (known: drop, refuse, keep)"),
+    ("error_pages = 503", "error_pages: '503' is not of the form 503=file or 5xx=file"),
+    ("access_log_format = xml", "access_log_format: unknown format 'xml' (known: text, combined, json, template)"),
+    ("access_log_format = '%(statu)s'", "access_log_format: unknown value %(statu)s (did you mean 'status'?)"),
+    ("request_id = X Y", "request_id: 'X Y' is not a name of letters, digits and '-'"),
+]
 
 #: What to replace in the good file, with what, and the problems that this makes.
 UNKNOWN = [
@@ -28,8 +73,8 @@ UNKNOWN = [
         "21: pools.app.algorithm: unknown policy 'roundrobbin' (did you mean 'round_robin'?)"
     ]),
     ("algorithm = round_robin", "algorithm = xyzzy", [
-        "21: pools.app.algorithm: unknown policy 'xyzzy' (known: round_robin, weighted_round_robin, ip_hash, "
-        "least_connections, two_choices, random)"
+        "21: pools.app.algorithm: unknown policy 'xyzzy' (known: "
+        f"{', '.join(ALGORITHMS)})"
     ]),
     ("[[web]]", "[[__many__]]", []),
     ("[[web]]", "[[my web]]", ["6: listeners.my web: a name is made of letters, digits, '_', '.' and '-'"]),
@@ -134,8 +179,8 @@ WRONG_KIND = [
 MISSING = [
     ("    bind = 127.0.0.1:8080\n", "", ["6: listeners.web.bind: this key is required, and missing"]),
     ("    protocol = http\n", "", ["6: listeners.web.protocol: this key is required, and missing"]),
-    ("    path = /v1/\n    pool = app\n", "", ["15: routes.api.pool: this key is required, and missing"]),
-    ("path = /v1/\n    pool = app\n", "pool =\n", ["17: routes.api.pool: a route needs a pool"]),
+    ("    path = /v1/\n    pool = app\n", "", [f"15: {NO_POOL}"]),
+    ("path = /v1/\n    pool = app\n", "pool =\n", [f"17: {NO_POOL}"]),
     ("protocol = tcp\n    pool = app\n", "protocol = tcp\n", [
         "10: listeners.db.pool: a tcp listener needs a pool where there are no routes for it"
     ]),
@@ -253,7 +298,36 @@ CONTRADICTIONS = [
         "17: routes.api.path: this key is for the routes of http listeners",
     ]),
     ("path = /v1/", "path = /v1/\n    listener = db", [
-        "18: routes.api.listener: this key is for the routes of tcp listeners"
+        "18: routes.api.listener: the listener 'db' is a tcp listener: its routes have sni or alpn"
+    ]),
+    *[("path = /v1/", f"path = /v1/\n    {written}", [f"18: routes.api.{told}"]) for written, told in ROUTE_KEYS],
+    *[("retries = 1", written, [f"22: pools.app.{told}"]) for written, told in POOL_KEYS],
+    *[("    bind = 127.0.0.1:8080\n", f"    {written}\n    bind = 127.0.0.1:8080\n", [f"7: listeners.web.{told}"])
+      for written, told in LISTENER_KEYS],
+    ("path = /v1/\n    pool = app", "path = /v1/\n    redirect = scheme=https\n    pool = app", [
+        "15: routes.api: a route has one of pool and redirect, not both"
+    ]),
+    ("path = /v1/\n    pool = app", "path = /v1/\n    respond = 503\n    map_back = location", [
+        "19: routes.api.map_back: this key is for routes with a pool"
+    ]),
+    ("path = /v1/", "path = /v1/\n    path_exact = /x", [
+        "18: routes.api.path_exact: a route has one of path and path_exact, not both"
+    ]),
+    ("path = /v1/", "strip_prefix = /v1\n    replace_prefix = /x", [
+        "17: routes.api.strip_prefix: '/v1' is not the beginning of path '/'",
+        "18: routes.api.replace_prefix: strip_prefix takes away what this would replace",
+    ]),
+    ("path = /v1/", "replace_prefix = /x", [
+        "17: routes.api.replace_prefix: this replaces path, which the route does not have"
+    ]),
+    ("algorithm = round_robin", "algorithm = header_hash", [
+        "20: pools.app.hash_key: header_hash needs the name of the header that is hashed"
+    ]),
+    ("algorithm = round_robin", "algorithm = uri_hash\n    hash_key = x", [
+        "22: pools.app.hash_key: with uri_hash this is uri or path"
+    ]),
+    ("algorithm = round_robin", "algorithm = ip_hash\n    hash_balance_factor = 50", [
+        "22: pools.app.hash_balance_factor: no server could have its share: at least 100, or 0"
     ]),
     ("type = http\n        path = /healthz", "type = udp", [
         "26: pools.app.health.send: a udp check needs something to send"

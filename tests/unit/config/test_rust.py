@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deston.config.algorithms import ALGORITHMS
 from deston.config.model import Protocol
 from tests.unit.config.texts import GOOD_RUST, changed, load_text, problems_of
 
@@ -47,8 +48,8 @@ PROBLEMS = [
         "4: load_balancer.algorithm: unknown policy 'RoundRobbin' (did you mean 'round_robin'?)"
     ]),
     ('"RoundRobin"', "5", [
-        "4: load_balancer.algorithm: unknown policy '5' (known: round_robin, weighted_round_robin, ip_hash, "
-        "least_connections, two_choices, random)"
+        "4: load_balancer.algorithm: unknown policy '5' (known: "
+        f"{', '.join(ALGORITHMS)})"
     ]),
     ('"L7"', '"L5"', ["5: load_balancer.layer: unknown layer 'L5' (L4 and L7 are known)"]),
     ('"L7"', '["L4", "L7"]', [

@@ -9,6 +9,7 @@ from configobj import Section
 
 from deston.config import model
 from deston.config.checks import CHECKS
+from deston.config.http_rules import HeaderRules, RouteConfig
 from deston.config.report import Report, Tree
 from deston.config.schema import MANY, Schema, read_spec, spec
 
@@ -42,12 +43,15 @@ BECOMES: dict[tuple[str, ...], Any] = {
     ("global",): model.GlobalConfig,
     ("admin",): model.AdminConfig,
     ("listeners", MANY): model.ListenerConfig,
-    ("routes", MANY): model.RouteConfig,
+    ("routes", MANY): RouteConfig,
     ("pools", MANY): model.PoolConfig,
     ("pools", MANY, "servers", MANY): model.ServerConfig,
     ("pools", MANY, "health"): model.HealthConfig,
 }
-RENAMED = {"host": "hosts"}
+RENAMED = {
+    "host": "hosts", "method": "methods", "header": "headers", "query": "queries", "client": "clients", "pool": "pools",
+}  # fmt: skip
+HEADER_RULES = ("request_header_", "response_header_")
 KEYS = [pytest.param(*one, id=".".join([*one[0], one[2]])) for one in keys(spec())]
 
 
@@ -90,6 +94,8 @@ def test_every_key_is_explained_and_has_a_field(path: tuple[str, ...], section: 
     if name.startswith("tls_"):
         inner = model.TlsConfig if path == ("pools", MANY) else model.ListenerTlsConfig
         assert name.removeprefix("tls_") in {one.name.removesuffix("s") for one in fields(inner)}
+    elif name.startswith(HEADER_RULES):
+        assert name.rpartition("_")[2] in {one.name for one in fields(HeaderRules)}
     else:
         assert {name, RENAMED.get(name)} & names
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from deston.l4 import admission
-from deston.l4.admission import Admission, Buckets, client_of
+from deston.l4.admission import Admission
 from deston.l4.refusals import Refusal, Refusals, Refused
+from deston.limits import client_of
 from tests.unit.l4.builders import make_listener
 
 
@@ -87,18 +87,6 @@ def test_the_rate_of_a_client() -> None:
     assert rules.admit("10.0.0.1") is None
     clock.now = 100
     assert [rules.admit("10.0.0.1") for _ in range(11)] == [None] * 10 + [Refusal.CONNECTION_RATE]
-
-
-def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many clients come, two generations are remembered; one that keeps coming is not forgotten."""
-    monkeypatch.setattr(admission, "MOST_CLIENTS", 10)
-    buckets = Buckets(1, Clock())
-    assert [buckets.take("busy") for _ in range(3)] == [True, True, False]
-    for number in range(1000):
-        buckets.take(f"other {number}")
-        if number % 9 == 0:
-            assert not buckets.take("busy")
-    assert len(buckets._young) + len(buckets._old) <= 20
 
 
 def test_refusals_are_counted_by_reason() -> None:

@@ -12,7 +12,8 @@ import gevent
 import gevent.ssl
 import pytest
 
-from deston.config.model import RouteConfig, TlsMode
+from deston.config.http_rules import PoolShare, RouteConfig
+from deston.config.model import TlsMode
 from deston.errors import DestonError
 from deston.l4.client import Client
 from deston.l4.reception import Reception
@@ -37,7 +38,7 @@ BEHIND_A_PROXY: dict[str, Any] = {"accept_proxy_protocol": True, "trusted_proxie
 
 
 def route(name: str, pool: str, *sni: str, alpn: tuple[str, ...] = ()) -> RouteConfig:
-    return RouteConfig(name=name, hosts=(), path="/", pool=pool, strip_prefix="", sni=sni, alpn=alpn)
+    return RouteConfig(name=name, pools=(PoolShare(pool),), sni=sni, alpn=alpn)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from deston.config.model import RouteConfig
+from deston.config.http_rules import PoolShare, RouteConfig
 from deston.l4.sni import SniRouter
 
 
 def route(pool: str, *sni: str, alpn: tuple[str, ...] = (), listener: str = "") -> RouteConfig:
-    return RouteConfig(pool, (), "/", pool, "", listener=listener, sni=sni, alpn=alpn)
+    return RouteConfig(pool, pools=(PoolShare(pool),), listener=listener, sni=sni, alpn=alpn)
 
 
 ROUTER = SniRouter(
@@ -21,7 +21,7 @@ ROUTER = SniRouter(
         route("here", "db.example.com", listener="here"),
         route("any-h2", alpn=("h2",)),
         route("any", "*", listener="rest"),
-        RouteConfig("http", ("db.example.com",), "/", "http", ""),
+        RouteConfig("http", ("db.example.com",), pools=(PoolShare("http"),)),
     ]
 )
 
@@ -52,5 +52,5 @@ def test_the_most_specific_route_wins(listener: str, name: str, alpn: tuple[str,
 
 def test_only_tcp_routes_count() -> None:
     """A route by host and path takes no connection."""
-    assert SniRouter([RouteConfig("http", (), "/", "http", "")]).pool_for("here", "", ()) is None
+    assert SniRouter([RouteConfig("http", pools=(PoolShare("http"),))]).pool_for("here", "", ()) is None
     assert repr(ROUTER) == "<SniRouter 8 entries>"

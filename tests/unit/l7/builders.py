@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deston.address import Address
-from deston.balancer.policies import create_policy
+from deston.balancer.policies import make_policy
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import AdminConfig, Config, GlobalConfig, ListenerConfig, Protocol, RouteConfig
+from deston.config.http_rules import PoolShare, RouteConfig
+from deston.config.model import AdminConfig, Config, GlobalConfig, ListenerConfig, Protocol
 from deston.errors import ConnectError
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.http1 import Field
@@ -39,15 +40,22 @@ def make_listener(name: str = "web", **changes: Any) -> ListenerConfig:
 
 def make_route(name: str = "route", **changes: Any) -> RouteConfig:
     """A route of every host and path to the pool ``app``; ``changes`` are fields of ``RouteConfig``."""
-    ordinary: dict[str, Any] = {"hosts": (), "path": "/", "pool": "app", "strip_prefix": ""}
-    return RouteConfig(name=name, **{**ordinary, **changes})
+    pools = changes.pop("pools", None) or (PoolShare(changes.pop("pool", "app")),)
+    return RouteConfig(name=name, pools=pools, **changes)
 
 
 def make_config(*pools: Any, routes: tuple[RouteConfig, ...] = (), **changes: Any) -> Config:
     """A listener and its pools, of one server each unless they are given; ``changes`` are fields of ``Config``."""
     ordinary: dict[str, Any] = {
         "file": "deston.conf",
-        "global_": GlobalConfig(run_dir="run", workers=1, store="memory", drain_timeout=30.0, max_connections=0),
+        "global_": GlobalConfig(
+            run_dir="run",
+            workers=1,
+            store="memory",
+            drain_timeout=30.0,
+            max_connections=0,
+            secret_file="",
+        ),
         "admin": AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         "listeners": (make_listener(),),
     }
@@ -153,4 +161,4 @@ class Sentences(logging.Handler):
 
 def make_registry(config: Config) -> Registry:
     """The living pools of a configuration."""
-    return Registry(Pool(one, create_policy(one.algorithm), tuple(map(Server, one.servers))) for one in config.pools)
+    return Registry(Pool(one, make_policy(one), tuple(map(Server, one.servers))) for one in config.pools)

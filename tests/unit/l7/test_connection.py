@@ -44,7 +44,7 @@ class Server:
         self.closed = 0
 
     def __call__(self, request: Request) -> Response:
-        from deston.l7.proxy import refusal
+        from deston.l7.answers import refusal
 
         self.requests.append(request)
         try:

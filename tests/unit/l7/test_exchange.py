@@ -63,7 +63,7 @@ class Bench:
 
     def run(self, method: bytes = b"GET", body: RequestBody | None = None) -> Response:
         request = make_request(method=method, body=body or NO_BODY)
-        return Exchange(self.pool, request, lambda server: HEAD, self.servers, self.cache, self.budget).run("")
+        return Exchange(self.pool, request, lambda server: HEAD, self.servers, self.cache, self.budget).run()
 
     def read(self, method: bytes = b"GET", body: RequestBody | None = None) -> bytes:
         """The whole body of a response."""

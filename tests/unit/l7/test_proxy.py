@@ -16,9 +16,10 @@ from deston import errors
 from deston.address import Address
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
+from deston.l7.answers import answered, refusal
 from deston.l7.http1 import Fields
 from deston.l7.incoming import PIECE
-from deston.l7.proxy import Proxy, answered, refusal, tls_contexts
+from deston.l7.proxy import Proxy, tls_contexts
 from deston.l7.request import Request, Response
 from deston.net.fake import FakeStream
 from tests.builders import make_pool_config, make_server_config, make_tls_config

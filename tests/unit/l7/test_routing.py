@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deston.config.model import RouteConfig
-from deston.l7.routing import Router, host_without_port, strip_prefix
+from deston.config.http_rules import RouteConfig
+from deston.l7.rewriting import Prefixes
+from deston.l7.routing import Router, host_without_port
 from tests.properties import unhurried
 from tests.unit.l7.builders import make_route
 
@@ -151,7 +152,7 @@ def test_the_route_found_is_one_that_takes_it(wanted: list[tuple[str, str]], hos
 )
 def test_a_prefix_is_stripped(target: bytes, prefix: str, expected: bytes) -> None:
     """A prefix goes by whole segments, the rest stays byte for byte and begins with a slash."""
-    assert strip_prefix(target, prefix) == expected
+    assert Prefixes.of(make_route(strip_prefix=prefix)).to_server(target) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import random
 import subprocess
@@ -161,3 +162,35 @@ def test_every_process_gives_the_same_answers() -> None:
         for seed in ("0", "1", "4711")
     }
     assert said == {f"{sorted(owners(make_servers(3, 1, 2, 5)).items())}\n"}
+
+
+def test_a_bound_sends_the_surplus_of_a_hot_key_on() -> None:
+    """With a factor of 150 no server has more than half as much again as its share (Mirrokni et al., 2016)."""
+    policy = create_policy("header_hash", balance_factor=150)
+    servers = make_servers(1, 1, 1, 1)
+    policy.prepare(servers)
+    for count in range(1, 201):
+        policy.pick(servers, "hot").active += 1
+        assert max(one.active for one in servers) <= math.ceil(1.5 * count / 4)
+
+
+def test_a_bound_leaves_keys_alone_while_there_is_room() -> None:
+    """An idle server keeps its keys, bound or not."""
+    bounded, plain = create_policy("uri_hash", balance_factor=125), create_policy("ip_hash")
+    servers = make_servers(3, 1, 2)
+    for policy in (bounded, plain):
+        policy.prepare(servers)
+    assert [bounded.pick(servers, key) for key in client_keys(100)] == [
+        plain.pick(servers, key) for key in client_keys(100)
+    ]
+
+
+def test_the_surplus_of_a_key_goes_to_the_same_next_one() -> None:
+    """Where a key goes when its server is over the bound is decided by the key, too."""
+    policy = create_policy("ip_hash", balance_factor=100)
+    servers = make_servers(1, 1, 1)
+    policy.prepare(servers)
+    first = policy.pick(servers, "hot")
+    first.active = 50
+    assert len({policy.pick(servers, "hot").name for _ in range(10)}) == 1
+    assert policy.pick(servers, "hot") is not first

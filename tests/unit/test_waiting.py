@@ -10,9 +10,8 @@ import pytest
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health
-from deston.errors import AllServersFull, NoServerAvailable
-from deston.l4.refusals import Refusal, Refused
-from deston.l4.waiting import lease_when_free
+from deston.errors import AllServersFull, ClientGone, NoServerAvailable, QueueFull, QueueTimeout
+from deston.waiting import Interruptible, lease_when_free
 from tests.builders import make_pool, make_server_config
 from tests.wires import in_good_time
 
@@ -30,12 +29,6 @@ def waiting(pool: Pool, count: int = 1) -> list[Any]:
     gevent.idle()
     assert len(pool.queue.waiting) == count
     return waiters
-
-
-def refused(pool: Pool) -> Refusal:
-    with pytest.raises(Refused) as caught:
-        lease_when_free(Registry([pool]), pool, "")
-    return caught.value.reason
 
 
 def test_room_is_given_in_order() -> None:
@@ -72,11 +65,14 @@ def test_too_many_and_too_long() -> None:
     pool = small_pool(queue=1)
     with lease_when_free(Registry([pool]), pool, ""):
         waiter = waiting(pool)[0]
-        assert refused(pool) is Refusal.QUEUE_FULL
+        with pytest.raises(QueueFull):
+            lease_when_free(Registry([pool]), pool, "")
         waiter.kill()
         pool = small_pool(queue_timeout=SOON)
-        with lease_when_free(Registry([pool]), pool, ""):
-            assert refused(pool) is Refusal.QUEUE_TIMEOUT
+        with lease_when_free(Registry([pool]), pool, ""), pytest.raises(QueueTimeout):
+            lease_when_free(Registry([pool]), pool, "")
+        assert (pool.queue.waited, pool.queue.seconds) == (1, pool.queue.longest)
+        assert pool.queue.longest >= SOON
         assert not pool.queue.waiting
         pool = small_pool(queue=0)
         with lease_when_free(Registry([pool]), pool, ""), pytest.raises(AllServersFull):
@@ -149,3 +145,39 @@ def test_who_waits_lives_through_a_reload() -> None:
         found: Lease = waiter.get()
     assert found.pool is new
     found.release()
+
+
+class Leaving:
+    """A client that a test lets leave."""
+
+    def __init__(self) -> None:
+        self.waiter: Interruptible | None = None
+        self.is_over = False
+
+    def __call__(self, waiter: Interruptible) -> Leaving:
+        self.waiter = waiter
+        return self
+
+    def end(self) -> None:
+        self.is_over = True
+
+
+def test_a_client_that_leaves_waits_no_more() -> None:
+    """Whoever has left is dropped at once, and the room goes to who waits behind."""
+    pool = small_pool()
+    registry, client = Registry([pool]), Leaving()
+    lease = pool.lease("")
+    gone = gevent.spawn(lease_when_free, registry, pool, "", watch=client)
+    gevent.idle()
+    stays = gevent.spawn(lease_when_free, registry, pool, "")
+    gevent.idle()
+    with in_good_time():
+        assert client.waiter is not None
+        client.waiter.interrupt(ClientGone("it left"))
+        gone.join()
+        assert isinstance(gone.exception, ClientGone)
+        assert client.is_over
+        assert len(pool.queue.waiting) == 1
+        lease.release()
+        stays.get().release()
+    assert pool.servers[0].active == 0

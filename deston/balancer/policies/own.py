@@ -1,0 +1,106 @@
+"""Policies of the user's own: ``algorithm = package.module:factory``.
+
+What lives here: finding the factory, and the guard around what it makes.
+What must not: any policy.
+Invariant: whatever a user's policy does, a pick returns one of the candidates: a fault in it fails no request.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deston.balancer.policies.base import AnyCandidate, Candidate, Policy
+from deston.balancer.policies.round_robin import WeightedRoundRobin
+from deston.errors import StartError
+
+log = logging.getLogger("deston.policy")
+
+# A policy with a fault has it with every pick: it is told of so often, in seconds.
+TELL_EVERY = 60.0
+
+Pick = Callable[[Sequence[Any], str], Any]
+
+
+def is_own(name: str) -> bool:
+    """Whether an algorithm names a factory rather than a policy of Deston's."""
+    return ":" in name
+
+
+def create_own_policy(name: str) -> Policy:
+    """What the factory ``package.module:factory`` makes, under guard.
+
+    That is a policy, any object with a method ``pick``, or a function of the candidates and the key. Modules are found
+    in the current folder, too. Raises ``StartError`` where there is no such factory, or it fails.
+    """
+    module, _, path = name.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+        return GuardedPolicy(name, found())
+    except Exception as error:  # It is the user's code: anything may come out of it.
+        raise StartError(f"the policy {name} cannot be made: {type(error).__name__}: {error}") from error
+
+
+class GuardedPolicy(Policy):
+    """A user's policy; where it fails, candidates take turns by weight instead."""
+
+    def __init__(self, name: str, policy: Any) -> None:
+        pick = getattr(policy, "pick", policy)
+        if not callable(pick):
+            raise TypeError("it is neither a policy nor a function")
+        self.name = name
+        #: How often it failed.
+        self.failures = 0
+        self._pick: Pick = pick
+        self._prepare = getattr(policy, "prepare", None)
+        self._observe = getattr(policy, "observe", None)
+        self._instead = WeightedRoundRobin()
+        self._told = -TELL_EVERY
+        super().__init__(random.Random())
+
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        self._instead.prepare(candidates)
+        if self._prepare is not None:
+            try:
+                self._prepare(candidates)
+            except Exception as error:
+                self._fail(error)
+
+    def observe(self, candidate: Candidate, seconds: float) -> None:
+        if self._observe is not None:
+            try:
+                self._observe(candidate, seconds)
+            except Exception as error:
+                self._fail(error)
+
+    def pick(self, candidates: Sequence[AnyCandidate], key: str) -> AnyCandidate:
+        try:
+            picked: AnyCandidate = self._pick(candidates, key)
+            if picked in candidates:
+                return picked
+            self._fail(ValueError(f"it picked {picked!r}, which is none of the candidates"))
+        except Exception as error:
+            self._fail(error)
+        return self._instead.pick(candidates, key)
+
+    def _fail(self, error: Exception) -> None:
+        self.failures += 1
+        now = time.monotonic()
+        if now - self._told >= TELL_EVERY:
+            self._told = now
+            log.error(
+                "the policy %s failed, and turns are taken instead (%d times so far)",
+                self.name,
+                self.failures,
+                exc_info=error,
+            )

@@ -1,0 +1,70 @@
+"""Which connections of http clients are taken: before anything is read of them.
+
+What lives here: how many connections one client has, and how many it opens a second.
+What must not: requests and their limits (``site``).
+Invariant: whoever connects is the client here; a proxy in front counts as one. Who was let in is counted until it
+leaves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from deston.config.model import ListenerConfig
+from deston.limits import Buckets, OpenByClient, client_of
+from deston.net.stream import Stream
+
+# A burst may bring so many times the connections of a second.
+BURST = 2
+
+
+class Admission:
+    """The limits of one listener for those who connect."""
+
+    def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        most, rate = config.max_connections_per_client, config.connection_rate
+        self._open = OpenByClient(most)
+        self._rate = Buckets(rate, rate * BURST, clock) if rate else None
+        #: Whether there is no limit, so that nobody needs to ask.
+        self.is_trivial = not (most or rate)
+        #: How many were turned away.
+        self.refused = 0
+
+    def enter(self, peer: str) -> bool:
+        """Let a client in and count it; whether it may come. A client on a unix socket always may."""
+        if not peer:
+            return True
+        client = client_of(peer)
+        if self._open.enter(client):
+            if self._rate is None or self._rate.take(client) >= 0:
+                return True
+            self._open.leave(client)
+        self.refused += 1
+        return False
+
+    def leave(self, peer: str) -> None:
+        """Count the end of a connection that was let in."""
+        if peer:
+            self._open.leave(client_of(peer))
+
+
+class CountedStream(Stream):
+    """A client's stream that is counted until it is closed; one that is not let in is closed at once."""
+
+    __slots__ = ("_admission", "_peer", "is_let_in")
+
+    def __init__(self, stream: Stream, admission: Admission, peer: str) -> None:
+        super().__init__(stream.socket)
+        self._admission = admission
+        self._peer = peer
+        self.is_let_in = admission.enter(peer)
+        if not self.is_let_in:
+            super().close()
+
+    def close(self) -> None:
+        """Close the socket, and count that; a second call does nothing."""
+        super().close()
+        if self.is_let_in:
+            self.is_let_in = False
+            self._admission.leave(self._peer)

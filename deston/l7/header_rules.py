@@ -1,0 +1,103 @@
+"""Fields that are set, added and removed: pure.
+
+What lives here: the rules of a listener or a route, and the values that templates may have.
+What must not: which rules hold for a request (``way``).
+Invariant: rules come in one order: what is removed, then what is set, then what is added; a list that is shared is
+never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from deston.config.http_rules import HeaderRules
+from deston.config.templates import Template
+from deston.l7.http1 import Field, Fields
+from deston.l7.query import cookie
+from deston.l7.request import Request
+
+Value = Callable[[str], str]
+
+
+class FieldRules:
+    """The rules of one direction, of a listener and then of a route."""
+
+    __slots__ = ("_added", "_gone", "_is_static")
+
+    def __init__(self, *rules: HeaderRules) -> None:
+        self._gone: list[frozenset[bytes]] = []
+        self._added: list[list[tuple[bytes, Template]]] = []
+        for one in filter(None, rules):
+            names = [*one.remove, *(name for name, _ in one.set)]
+            self._gone.append(frozenset(name.lower().encode() for name in names))
+            self._added.append([(name.encode(), Template(value)) for name, value in (*one.set, *one.add)])
+        self._is_static = not any(template.names for step in self._added for _, template in step)
+
+    def __bool__(self) -> bool:
+        return bool(self._gone)
+
+    def apply(self, fields: list[Field], value: Value) -> list[Field]:
+        """The fields after the rules.
+
+        Where no rule has a template and the fields come from a head that repeats, that is found once.
+        """
+        if not self._is_static or not isinstance(fields, Fields):
+            return self._apply(fields, value)
+        found: Fields | None = fields.kept.get(self)
+        if found is None:
+            found = fields.kept[self] = Fields(self._apply(fields, value))
+        return found
+
+    def _apply(self, fields: Iterable[Field], value: Value) -> list[Field]:
+        for gone, added in zip(self._gone, self._added, strict=True):
+            fields = [field for field in fields if field[0].lower() not in gone]
+            fields += [(name, template.fill(value).encode("latin-1", "replace")) for name, template in added]
+        return list(fields)
+
+
+class Values:
+    """What templates may ask of one request: ``value("client_address")``."""
+
+    __slots__ = ("_request", "client", "host", "pool", "request_id", "route", "server", "status")
+
+    def __init__(self, request: Request, host: bytes, client: str) -> None:
+        self._request = request
+        self.host = host
+        self.client = client
+        self.request_id = self.route = self.pool = self.server = self.status = ""
+
+    def __call__(self, name: str) -> str:
+        if name.startswith("header:"):
+            wanted = name[len("header:") :].lower().encode("latin-1", "replace")
+            return b", ".join(value for key, value in self._request.fields if key.lower() == wanted).decode("latin-1")
+        if name.startswith("cookie:"):
+            lines = [value for key, value in self._request.fields if key.lower() == b"cookie"]
+            return cookie(lines, name[len("cookie:") :].encode("latin-1", "replace")).decode("latin-1")
+        return _VALUES[name](self)
+
+    @property
+    def request(self) -> Request:
+        return self._request
+
+
+def _path(target: bytes) -> str:
+    return target.partition(b"?")[0].decode("latin-1")
+
+
+_VALUES: dict[str, Callable[[Values], str]] = {
+    "client_address": lambda one: one.client,
+    "host": lambda one: one.host.decode("latin-1"),
+    "listener": lambda one: one.request.listener.name,
+    "method": lambda one: one.request.method.decode("latin-1"),
+    "path": lambda one: _path(one.request.target),
+    "peer_address": lambda one: one.request.peer,
+    "pool": lambda one: one.pool,
+    "query": lambda one: one.request.target.partition(b"?")[2].decode("latin-1"),
+    "request_id": lambda one: one.request_id,
+    "route": lambda one: one.route,
+    "scheme": lambda one: one.request.scheme,
+    "server": lambda one: one.server,
+    "status": lambda one: one.status,
+    "target": lambda one: one.request.target.decode("latin-1"),
+    "tls_version": lambda one: one.request.tls_version,
+}

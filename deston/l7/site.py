@@ -1,0 +1,298 @@
+"""What one listener does with its requests besides sending them to a pool.
+
+What lives here: the order of its rules: who may come, how often, which route, what is changed there and back.
+What must not: each rule by itself (``way``, ``rates``, ``header_rules``, ``affinity``, ``answers``), the exchange.
+Invariant: every request gets one response, which the same rules have passed over, whether it is a server's or ours; a
+listener without rules is plain, and nobody comes here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from deston.balancer.pool import Pool
+from deston.balancer.registry import Registry
+from deston.balancer.server import Server
+from deston.config.http_rules import RouteConfig
+from deston.config.model import ListenerConfig
+from deston.config.templates import Template
+from deston.errors import Denied, DestonError, NoRoute, NoServerAvailable, TooManyRequests
+from deston.l7 import answers, headers
+from deston.l7.affinity import Affinity
+from deston.l7.answers import Pages
+from deston.l7.body import NO_BODY
+from deston.l7.header_rules import Values
+from deston.l7.http1 import Field, Fields
+from deston.l7.rates import Rate
+from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
+from deston.l7.request import LARGEST_KEY, Request, Response, read_target
+from deston.l7.rewriting import Origin, host_for, redirect_location
+from deston.l7.routing import Facts, Router, host_without_port
+from deston.l7.way import Way
+from deston.limits import AccessRules, OpenByClient, client_of
+
+log = logging.getLogger("deston.l7")
+
+# A client's own id: what no log, shell or page could take for something else.
+_ID = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
+_ID_BYTES = 16
+
+
+class Asked:
+    """One request on its way through the rules."""
+
+    __slots__ = ("client", "counted", "fields", "host", "pool", "request", "server", "target", "told", "trusted",
+                 "values", "way")  # fmt: skip
+
+    def __init__(self, request: Request, fields: Fields) -> None:
+        self.request = request
+        self.fields: list[Field] = fields
+        self.host = b""
+        self.target = request.target
+        self.trusted = False
+        self.client = request.peer
+        self.values = Values(request, b"", request.peer)
+        #: What the client is counted as while its request is under way.
+        self.counted = ""
+        #: Fields that every response to it has.
+        self.told: list[Field] = []
+        self.way: Way | None = None
+        self.pool: Pool | None = None
+        self.server: Server | None = None
+
+
+#: Sends what was asked to its pool, by preference to a server: the response, and the server that gave it.
+Send = Callable[[Asked, Pool, Server | None], tuple[Response, Server]]
+
+
+def require_pages(listener: ListenerConfig, routes: Sequence[RouteConfig]) -> None:
+    """Raise ``StartError`` for the first page of a listener or a route that cannot be read."""
+    Pages(listener.error_pages)
+    for route in routes:
+        if not route.is_tcp:
+            Way(listener, route)
+
+
+class Site:
+    """The rules of one listener; ``write`` takes lines for its access log, if it has one.
+
+    Raises ``StartError`` for a file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        listener: ListenerConfig,
+        routes: Sequence[RouteConfig],
+        registry: Registry,
+        affinities: Mapping[str, Affinity],
+        write: Write | None = None,
+    ) -> None:
+        self.listener = listener
+        self._registry = registry
+        self._affinities = affinities
+        self._write = write
+        template = listener.access_log_template
+        self._template = Template(template) if template else None
+        self._router = Router(route for route in routes if route.listener in ("", listener.name))
+        self._ways = {route.name: Way(listener, route) for route in routes if not route.is_tcp}
+        self._way_without_route = Way(listener)
+        self._pages = Pages(listener.error_pages)
+        access = AccessRules(listener.allow, listener.deny)
+        self._access = None if access.is_trivial else access
+        self._rate = Rate(listener.name, listener.rate_limit) if listener.rate_limit else None
+        most = listener.max_requests_per_client
+        self._under_way = OpenByClient(most) if most else None
+        self._id_field = listener.request_id.encode()
+        #: Whether there is no rule at all, so that nobody needs to come here.
+        self.is_plain = (
+            self._router.is_empty
+            and listener.pool not in affinities
+            and not self._way_without_route.request_rules
+            and not self._way_without_route.response_rules
+            and not (self._access or self._rate or self._under_way or self._id_field or write or listener.error_pages)
+        )
+
+    def serve(self, request: Request, send: Send) -> Response:
+        """The response to a request."""
+        fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
+        asked = Asked(request, fields)
+        if self._write is not None:
+            request.record = Record(self.listener, self._write, self._template)
+            request.record.request = request
+            request.record.values = asked.values
+        try:
+            response = self._answer(asked, fields, send)
+        except DestonError as error:
+            self._tell(request, error)
+            response = answers.refusal(error, self._pages, fields.named)
+            if request.record is not None:
+                request.record.code = code_of_refusal(error)
+        except BaseException:
+            self._leave(asked)
+            raise
+        return self._finished(response, asked)
+
+    def refuse(self, error: DestonError, peer: str = "", scheme: str = "http") -> Response:
+        """The answer to what could not be read as a request."""
+        response = answers.refusal(error, self._pages)
+        if self._write is not None:
+            record = Record(self.listener, self._write, self._template)
+            record.values = Values(Request(self.listener, b"", b"", [], NO_BODY, peer, scheme), b"", peer)
+            record.status, record.code = response.status, code_of_refusal(error)
+            record.end(len(response.whole or b""))
+        return response
+
+    def _tell(self, request: Request, error: DestonError) -> None:
+        level = logging.INFO if isinstance(error, NoServerAvailable) else logging.DEBUG
+        log.log(level, "%s: a request was refused: %s", self.listener.name, error)
+
+    def _answer(self, asked: Asked, fields: Fields, send: Send) -> Response:
+        request, values, named = asked.request, asked.values, fields.named
+        if self._id_field:
+            values.request_id = self._request_id(fields)
+            asked.told.append((self._id_field, values.request_id.encode()))
+        asked.target, asked.host = read_target(request, named)
+        values.host = asked.host
+        networks = self.listener.trusted_proxies
+        asked.trusted = headers.is_trusted(request.peer, networks)
+        if asked.trusted:
+            asked.client = values.client = headers.client_address(request.peer, named, networks)
+        self._admit(asked, fields)
+        way = asked.way = self._way_of(asked, fields)
+        values.route = way.name
+        asked.told += way.admit(asked.client, named)
+        if way.redirect is not None or way.fixed is not None:
+            return self._own_answer(way, asked, fields)
+        if not way.pools:
+            raise NoRoute("no route matches")
+        return self._from_server(way, asked, fields, send)
+
+    def _request_id(self, fields: Fields) -> str:
+        given = fields.named.get(self._id_field.lower())
+        if given is not None and len(given) == 1 and _ID.fullmatch(given[0]):
+            return given[0].decode()
+        return os.urandom(_ID_BYTES).hex()
+
+    def _admit(self, asked: Asked, fields: Fields) -> None:
+        client = asked.client
+        if self._access is not None and not self._access.permit(client):
+            raise Denied(f"{client} is not let in")
+        if self._under_way is not None and client:
+            counted = client_of(client)
+            if not self._under_way.enter(counted):
+                raise TooManyRequests(f"{client} has too many requests under way", ((b"Retry-After", b"1"),))
+            asked.counted = counted
+        if self._rate is not None:
+            asked.told += self._rate.take(client, fields.named)
+
+    def _way_of(self, asked: Asked, fields: Fields) -> Way:
+        if self._router.is_empty:
+            return self._way_without_route
+        host = asked.host
+        plain = host_without_port(host) if len(host) <= LARGEST_KEY else host_without_port.__wrapped__(host)
+        facts = Facts(asked.request.method, fields.named, asked.client, self.listener.name)
+        route = self._router.match(plain, asked.target.decode("latin-1"), facts)
+        return self._way_without_route if route is None else self._ways[route.name]
+
+    def _own_answer(self, way: Way, asked: Asked, fields: Fields) -> Response:
+        if asked.request.record is not None:
+            asked.request.record.code = OWN_ANSWER
+        if way.fixed is not None:
+            return way.fixed.answer(self._pages, fields.named)
+        assert way.redirect is not None
+        path = Template(way.redirect.path).fill(asked.values)
+        client = Origin(asked.request.scheme.encode(), asked.host)
+        location = redirect_location(way.redirect, path, way.prefixes.to_server(asked.target), client)
+        return answers.redirect(way.redirect.status, location, self._pages, fields.named)
+
+    def _from_server(self, way: Way, asked: Asked, fields: Fields, send: Send) -> Response:
+        pool, affinity, preferred = self._pool_of(way, fields)
+        asked.pool = pool
+        asked.values.pool = pool.name
+        if affinity is not None:
+            asked.fields = affinity.without(asked.fields)
+        if self._id_field:
+            lowered = self._id_field.lower()
+            kept = [field for field in asked.fields if field[0].lower() != lowered]
+            asked.fields = [*kept, (self._id_field, asked.values.request_id.encode())]
+        if way.request_rules:
+            asked.fields = way.request_rules.apply(asked.fields, asked.values)
+        if way.prefixes:
+            asked.target = way.prefixes.to_server(asked.target)
+        response, server = send(asked, pool, preferred)
+        asked.server = server
+        asked.values.server = server.name
+        if way.mirror is not None:
+            way.mirror.copy(
+                asked.request, asked.fields, asked.target, response.status, partial(self._copy, asked, send)
+            )
+        if affinity is not None and server is not preferred and response.tunnel is None:
+            secured = self._scheme(asked, fields) == b"https"
+            response.fields = [*response.fields, affinity.set_cookie(server, secured)]
+        return response
+
+    def _copy(self, asked: Asked, send: Send, request: Request, pool: str) -> Response:
+        """Send a copy of a request, made as the one that was asked."""
+        copy = Asked(request, Fields(request.fields))
+        copy.host, copy.trusted, copy.client, copy.target = asked.host, asked.trusted, asked.client, request.target
+        return send(copy, self._registry.pool(pool), None)[0]
+
+    def _pool_of(self, way: Way, fields: Fields) -> tuple[Pool, Affinity | None, Server | None]:
+        """The pool of a request, how it keeps clients, and the server whose client it is."""
+        if self._affinities:
+            for name in way.pools:
+                affinity = self._affinities.get(name)
+                known = affinity.server(self._registry.pool(name), fields.named) if affinity is not None else None
+                if known is not None:
+                    return self._registry.pool(name), affinity, known
+        name = way.pool()
+        return self._registry.pool(name), self._affinities.get(name), None
+
+    def _scheme(self, asked: Asked, fields: Fields) -> bytes:
+        """How the client itself speaks, by the word of a proxy that is trusted."""
+        said = fields.named.get(b"x-forwarded-proto") if asked.trusted else None
+        return said[0].lower() if said else asked.request.scheme.encode()
+
+    def _finished(self, response: Response, asked: Asked) -> Response:
+        """A response after the rules; the client is counted until it was sent."""
+        way = asked.way or self._way_without_route
+        if way.map_back and asked.pool is not None and asked.server is not None:
+            client = Origin(asked.request.scheme.encode(), asked.host)
+            server = Origin(b"https" if asked.server.tls else b"http", host_for(asked.pool, asked.server, asked.host))
+            response.fields = way.for_client(response.fields, server, client)
+        if asked.told:
+            gone = {name.lower() for name, _ in asked.told}
+            response.fields = [field for field in response.fields if field[0].lower() not in gone] + asked.told
+        if way.response_rules:
+            asked.values.status = str(response.status)
+            response.fields = way.response_rules.apply(response.fields, asked.values)
+        if asked.request.record is not None:
+            asked.request.record.status = response.status
+        if asked.counted:
+            self._count_until_sent(response, asked)
+        return response
+
+    def _count_until_sent(self, response: Response, asked: Asked) -> None:
+        if response.whole is not None:
+            self._leave(asked)
+            return
+        close = response.close
+
+        def close_and_leave() -> None:
+            self._leave(asked)
+            close()
+
+        response.close = close_and_leave
+
+    def _leave(self, asked: Asked) -> None:
+        if asked.counted and self._under_way is not None:
+            self._under_way.leave(asked.counted)
+            asked.counted = ""
+
+    def accounts(self) -> list[str]:
+        """One line for each mirror: what this process copied."""
+        return [f"route {way.name}: {way.mirror}" for way in self._ways.values() if way.mirror is not None]
