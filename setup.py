@@ -24,6 +24,8 @@ RUNTIME = [
 FAST = ["gunicorn_h1c>=0.6,<0.7"]
 DEV = [
     "coverage>=7.10",  # The first that measures forked and started processes by itself (`patch`).
+    "django>=4.2",  # Of the examples, as is flask.
+    "flask>=3",
     "h11>=0.16",  # The parser that ours is compared with; older ones take anything for the end of a chunk.
     "hypothesis>=6.100",
     "mypy>=1.14",
@@ -31,6 +33,7 @@ DEV = [
     "pytest-cov>=7",  # From here on it leaves processes to coverage.
     "pytest-randomly>=3.16",
     "pytest-timeout>=2.3",
+    "pyuwsgi>=2.0.28; sys_platform == 'linux'",  # uWSGI, where there is no compiler.
     "ruff>=0.9",
     "types-gevent",
     "types-requests",

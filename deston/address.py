@@ -24,12 +24,14 @@ class AddressError(DestonError, ValueError):
 class Address:
     """Where to listen or to connect: a host with a port, or the path of a unix socket.
 
-    ``host`` is an IPv4 or IPv6 literal or a name, without brackets; ``path`` is empty unless it is a unix socket.
+    ``host`` is an IPv4 or IPv6 literal or a name, without brackets; ``path`` is empty unless it is a unix socket, and
+    ``application`` unless it is a WSGI application in this process, as ``package.module:name``.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    application: str = ""
 
     @property
     def is_unix(self) -> bool:
@@ -42,12 +44,12 @@ class Address:
     @property
     def is_name(self) -> bool:
         """Whether the resolver is needed before a connection can be opened."""
-        return not self.path and not is_literal(self.host)
+        return not self.path and not self.application and not is_literal(self.host)
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches it; a name counts as loopback if it is ``localhost``."""
-        if self.path:
+        if self.path or self.application:
             return True
         if is_literal(self.host):
             return ipaddress.ip_address(self.host).is_loopback
@@ -56,6 +58,8 @@ class Address:
     def __str__(self) -> str:
         if self.path:
             return f"unix:{self.path}"
+        if self.application:
+            return f"wsgi:{self.application}"
         return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
 
 

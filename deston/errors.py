@@ -236,6 +236,12 @@ class RequestTooLarge(ProtocolError):
     http_status = 413
 
 
+class ApplicationError(DestonError):
+    """An application in this process failed before its response began."""
+
+    http_status = 500
+
+
 class BadResponse(ProtocolError):
     """A server's response is malformed, ambiguous or over a limit."""
 

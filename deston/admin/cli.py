@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 from deston import __version__
+from deston.admin.routes import route_lines
+from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config
@@ -38,13 +40,20 @@ def main() -> None:
 
 @main.command()
 @click.argument("file", required=False)
-def check(file: str | None) -> None:
+@click.option("--routes", is_flag=True, help="Show the routes of http listeners in the order in which they are tried.")
+def check(file: str | None, routes: bool) -> None:
     """Check the configuration FILE and print all of its problems.
 
     Without FILE, it is $DESTON_CONFIG, conf/deston.conf, deston.conf or /etc/deston/deston.conf. The exit status is 0
-    if it is good, and 2 if it is not.
+    if it is good, 2 if it is not, and 1 where a policy that it names cannot be made.
     """
-    click.echo(_summary(load(find_config(file))))
+    config = load(find_config(file))
+    for pool in config.pools:
+        make_policy(pool)
+    if routes:
+        click.echo("\n".join(route_lines(config)))
+    else:
+        click.echo(_summary(config))
 
 
 def _summary(config: Config) -> str:

@@ -75,6 +75,11 @@ class Pool:
         self.refresh()
         return True
 
+    @property
+    def is_available(self) -> bool:
+        """Whether it has a server for new clients, however full it is."""
+        return bool(self._candidates)
+
     def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
         """Choose a server for a client.
 

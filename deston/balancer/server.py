@@ -48,6 +48,7 @@ class Server:
         "endpoint",
         "failures",
         "health",
+        "is_hosted",
         "latency",
         "marked",
         "max_connections",
@@ -64,6 +65,8 @@ class Server:
         self.origin = origin
         self.address: Address = endpoint or config.address
         self.tls: bool = config.tls
+        #: Whether it is an application in this process, which is called and not dialed.
+        self.is_hosted = bool(self.address.application)
         self.endpoint: Address | None = None if self.address.is_name else self.address
         self.health: Health = Health.UNCHECKED
         self.marked: bool = False

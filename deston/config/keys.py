@@ -127,6 +127,8 @@ def _check_udp_pools(values: Tree, given: Tree, report: Report) -> None:
         for server, address in server_addresses(pool):
             if address.tls:
                 report.add((*path, "servers", server), f"there is no TLS for the udp listener {listener!r}")
+            elif address.address.application:
+                report.add((*path, "servers", server), f"the udp listener {listener!r} reaches no applications")
             elif address.address.is_unix:
                 report.add((*path, "servers", server), f"the udp listener {listener!r} reaches no unix sockets")
 
@@ -146,6 +148,17 @@ def _check_http_pools(values: Tree, given: Tree, report: Report) -> None:
             seen.add(wanted)
             why = f"the http {what} tells servers of its clients by request fields alone (forwarded)"
             report.add(("pools", wanted, "send_proxy_protocol"), why)
+
+
+def _check_tcp_pools(values: Tree, given: Tree, report: Report) -> None:
+    """What a pool cannot do for connections."""
+    pools = values["pools"] or {}
+    leading = [one["pool"] for _, one in named_sections(values, "listeners") if one["protocol"] is _TCP]
+    leading += [share.pool for _, one in named_sections(values, "routes") if is_tcp(one) for share in one["pool"] or ()]
+    for name in dict.fromkeys(leading):
+        for server, address in server_addresses(pools.get(name) or {}):
+            if address.address.application:
+                report.add(("pools", name, "servers", server), "only http listeners reach applications")
 
 
 def _check_log_forms(values: Tree, given: Tree, report: Report) -> None:
@@ -173,6 +186,7 @@ KEY_RULES: tuple[Rule, ...] = (
     _check_proxy_protocol,
     _check_udp_pools,
     _check_http_pools,
+    _check_tcp_pools,
     _check_log_forms,
     _check_udp_binds,
     _require_payload,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from deston.config.assemble import to_config
 from deston.config.consistency import check_consistency
 from deston.config.model import Config, Protocol
-from deston.config.report import Report
+from deston.config.report import Report, Tree
 from deston.config.rust import is_rust_form, leaves_layer_open, read_rust_form
 from deston.config.schema import Schema, spec
 from deston.config.servers import expand_servers
@@ -36,11 +36,24 @@ def load(path: str, command: Protocol | None = None) -> Config:
     else:
         tree = read_tree(text, report)
         expand_servers(tree, report)
-    folder = os.path.dirname(os.path.abspath(path))
-    values = make_absolute(Schema(spec()).check(tree, report), folder)
-    check_consistency(values, tree, report)
-    report.raise_if_any()
-    config = to_config(path, values)
+    config = _checked(path, tree, report, os.path.dirname(os.path.abspath(path)))
     if command is None and is_rust_form(path) and leaves_layer_open(text):
         return replace(config, listeners=tuple(replace(one, protocol=None) for one in config.listeners))
     return config
+
+
+def load_tree(tree: Tree, name: str = "(in the program)") -> Config:
+    """A configuration that a program has made itself: sections as dictionaries, values as texts and lists of texts.
+
+    ``name`` stands for its file where problems are told. Raises ``ConfigError`` with all of them.
+    """
+    report = Report(name)
+    expand_servers(tree, report)
+    return _checked(name, tree, report, os.getcwd())
+
+
+def _checked(name: str, tree: Tree, report: Report, folder: str) -> Config:
+    values = make_absolute(Schema(spec()).check(tree, report), folder)
+    check_consistency(values, tree, report)
+    report.raise_if_any()
+    return to_config(name, values)

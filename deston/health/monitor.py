@@ -103,7 +103,9 @@ class Monitor:
                 self._watches[server].move(pool)
         check = self._factory(pool.config.health, pool.config.tls) if newcomers else None
         for server in newcomers:
-            self._watches[server] = Watch(pool, server, check, self.marks, self._rng, self.sync)
+            self._watches[server] = Watch(
+                pool, server, None if server.is_hosted else check, self.marks, self._rng, self.sync
+            )
             self._watches[server].start()
 
     def _keep_marks(self) -> None:

@@ -18,6 +18,7 @@ from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.errors import (
+    ApplicationError,
     BadResponse,
     ConnectError,
     DestonError,
@@ -27,7 +28,7 @@ from deston.errors import (
     StreamError,
     StreamReset,
 )
-from deston.l7 import http1
+from deston.l7 import hosted, http1
 from deston.l7.attempt import Rest, read_head, send
 from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
@@ -183,6 +184,8 @@ class Exchange:
         if record is not None:
             record.tries += 1
             record.server, record.connect = lease.server.name, 0.0
+        if lease.server.is_hosted:
+            return self._call(lease)
         try:
             connection = self._cache.take(lease.server, self._replayable)
             response = None if connection is None else self._try_cached(connection, lease)
@@ -192,6 +195,20 @@ class Exchange:
         except (StreamError, BadResponse):
             lease.failed()
             raise
+
+    def _call(self, lease: Lease) -> Response:
+        """The response of an application in this process."""
+        began = time.monotonic()
+        try:
+            response = hosted.call(lease, self._request, self._head(lease.server))
+        except (ApplicationError, BadResponse):
+            lease.server.failures += 1
+            raise
+        answered_after = time.monotonic() - began
+        if self._request.record is not None:
+            self._request.record.first_byte = answered_after
+        lease.answered(answered_after)
+        return response
 
     def _try_cached(self, connection: ServerConnection, lease: Lease) -> Response | None:
         """The response over an idle connection; None where the server was just closing it.

@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
+
 from deston import logs
 from deston.config.consistency import require_listeners
 from deston.config.find import find_config
@@ -153,7 +155,11 @@ def post_worker_init(worker: Any) -> None:
     """In the worker, after gevent's patch: build the application, so that checks begin before requests do."""
     from deston.l7.wsgi import application
 
-    application.start(_config)
+    try:
+        application.start(_config)
+    except StartError as error:
+        log.error("%s", error)
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
     # All this lives as long as the worker: nothing of it has to be looked at whenever garbage is looked for.
     gc.collect()
     gc.freeze()

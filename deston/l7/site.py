@@ -136,6 +136,14 @@ class Site:
             raise
         return self._finished(response, asked)
 
+    def route_of(self, request: Request) -> Way | None:
+        """What the route does that takes a request, or None; raises ``BadRequest``."""
+        fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
+        asked = Asked(request, fields)
+        self._identify(asked, fields)
+        way = self._way_of(asked, fields)
+        return None if way is self._way_without_route else way
+
     def refuse(self, error: DestonError, peer: str = "", scheme: str = "http") -> Response:
         """The answer to what could not be read as a request."""
         response = answers.refusal(error, self._pages)
@@ -151,16 +159,11 @@ class Site:
         log.log(level, "%s: a request was refused: %s", self.listener.name, error)
 
     def _answer(self, asked: Asked, fields: Fields, send: Send) -> Response:
-        request, values, named = asked.request, asked.values, fields.named
+        values, named = asked.values, fields.named
         if self._id_field:
             values.request_id = self._request_id(fields)
             asked.told.append((self._id_field, values.request_id.encode()))
-        asked.target, asked.host = read_target(request, named)
-        values.host = asked.host
-        networks = self.listener.trusted_proxies
-        asked.trusted = headers.is_trusted(request.peer, networks)
-        if asked.trusted:
-            asked.client = values.client = headers.client_address(request.peer, named, networks)
+        self._identify(asked, fields)
         self._admit(asked, fields)
         way = asked.way = self._way_of(asked, fields)
         values.route = way.name
@@ -170,6 +173,15 @@ class Site:
         if not way.pools:
             raise NoRoute("no route matches")
         return self._from_server(way, asked, fields, send)
+
+    def _identify(self, asked: Asked, fields: Fields) -> None:
+        """Find out what is asked for, and by whom; raises ``BadRequest``."""
+        request, values, networks = asked.request, asked.values, self.listener.trusted_proxies
+        asked.target, asked.host = read_target(request, fields.named)
+        values.host = asked.host
+        asked.trusted = headers.is_trusted(request.peer, networks)
+        if asked.trusted:
+            asked.client = values.client = headers.client_address(request.peer, fields.named, networks)
 
     def _request_id(self, fields: Fields) -> str:
         given = fields.named.get(self._id_field.lower())

@@ -27,9 +27,11 @@ from deston.l7 import app
 from deston.l7.answers import answered, refusal
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.gunicorn_client import GunicornClient
+from deston.l7.hosted import find_application
 from deston.l7.proxy import Proxy
 from deston.l7.record import Record
 from deston.l7.request import Request, Response, Tunnel
+from deston.l7.way import Way
 
 if TYPE_CHECKING:
     from deston.build import Runtime
@@ -83,6 +85,10 @@ class Application:
         require_listeners(config, Protocol.HTTP)
         self.listeners = config.listeners_of(Protocol.HTTP)
         self._listeners = Listeners(self.listeners)
+        for pool in config.pools:
+            for server in pool.servers:
+                if server.address.application:
+                    find_application(server.address.application)
         threaded = not monkey.is_module_patched("socket")
         self.runtime = Runtime(config, threaded)
         self._logs = AccessLogs("deston-l7", threaded)
@@ -116,6 +122,19 @@ class Application:
         """The answer to what an adapter could not read as a request; after ``start``."""
         assert self._proxy is not None
         return self._proxy.site(listener).refuse(error, peer, scheme)
+
+    def way_of(self, request: Request) -> Way | None:
+        """What the route does that takes a request, or None where none does; after ``start``.
+
+        Raises ``BadRequest`` for a request that cannot be passed on.
+        """
+        assert self._proxy is not None
+        return self._proxy.site(request.listener).route_of(request)
+
+    def can_serve(self, pool: str) -> bool:
+        """Whether a pool has a server for new clients; after ``start``."""
+        assert self.runtime is not None
+        return self.runtime.registry.pool(pool).is_available
 
     def listener_at(self, address: Any) -> ListenerConfig:
         """The listener that is bound to a socket's address; after ``start``."""

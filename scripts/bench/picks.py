@@ -39,7 +39,7 @@ CONFIG = """
 
 
 # What some policies need to be told.
-KEYS = dict.fromkeys(("header_hash", "cookie_hash"), "\n    hash_key = X")
+HASH_KEYS = dict.fromkeys(("header_hash", "cookie_hash"), "\n    hash_key = X")
 
 
 def policies() -> list[str]:
@@ -54,7 +54,9 @@ def create_pool(name: str, folder: Path) -> Pool:
         f"        s{number} = {address}:80, weight={number % 4 + 1}" for number, address in enumerate(many_addresses())
     ]
     file = folder / f"picks-{policy}.conf"
-    file.write_text(CONFIG.format(policy=policy, key=KEYS.get(policy, "")) + "\n".join(lines) + "\n", encoding="utf-8")
+    file.write_text(
+        CONFIG.format(policy=policy, key=HASH_KEYS.get(policy, "")) + "\n".join(lines) + "\n", encoding="utf-8"
+    )
     config = load(str(file)).pool("many")
     return Pool(config, create_policy(policy), tuple(Server(one) for one in config.servers))
 

@@ -116,8 +116,10 @@ def site(
             "small": pool({"a": f"{addresses['a']}, max_connections=1"}, queue=1, queue_timeout="5s"),
         }
         listeners = {
-            "web": http(bind=bound["web"], request_id="X-Request-ID", error_pages="503=page.html", access_log="access.log",
-                        access_log_format="json"),
+            "web": http(
+                bind=bound["web"], request_id="X-Request-ID", error_pages="503=page.html",
+                access_log="access.log", access_log_format="json",
+            ),
             "limited": http(bind=bound["limited"], max_requests_per_client=1, rate_limit="100/s, burst=100"),
             "small": http("small", bound["small"]),
         }  # fmt: skip

@@ -42,6 +42,7 @@ DECISIONS: dict[type[DestonError], tuple[int, Retry]] = {
     errors.VersionNotSupported: (505, Retry.NEVER),
     errors.LengthRequired: (411, Retry.NEVER),
     errors.RequestTooLarge: (413, Retry.NEVER),
+    errors.ApplicationError: (500, Retry.NEVER),
     errors.BadResponse: (502, Retry.NEVER),
     AddressError: (500, Retry.NEVER),
 }

@@ -39,7 +39,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build": {"errors", "address", "logs", "config", "balancer", "net", "health"},
     "l4": COMMAND,
     "l7": COMMAND,
-    "admin": {"errors", "address", "logs", "config", "balancer", "health", "build"},
+    "client": {
+        "errors",
+        "balancer",
+        "config",
+        "build",
+        "l7.hashing",
+        "l7.http1",
+        "l7.retry",
+    },
+    "admin": {"errors", "address", "logs", "config", "balancer", "health", "build", "l7.routing"},
 }
 
 # What decides without input or output, and so imports none of the modules that do any.

@@ -9,6 +9,7 @@ Invariant: see ``base.py``.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _DEFAULT_PORTS: Mapping[str, int | None] = {"http": 80, "https": 443, "tls": Non
 _TLS_SCHEMES = ("https", "tls")
 
 
+_APPLICATION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*", re.ASCII)
 #: Where the machine's own syslog listens.
 MACHINES_SYSLOG = Address(path="/dev/log")
 
@@ -44,6 +46,11 @@ def check_listen_address(text: str) -> Address:
 
 @of_one
 def check_server_address(text: str) -> ServerAddress:
+    if text.startswith("wsgi:"):
+        application = text[len("wsgi:") :]
+        if not _APPLICATION.fullmatch(application):
+            raise ValidateError(f"{short(text)} names no application (write wsgi:package.module:app)")
+        return ServerAddress(Address(application=application), False)
     written, there, rest = text.rpartition("://")
     scheme = written.lower()
     if scheme not in _DEFAULT_PORTS or (there and not scheme):

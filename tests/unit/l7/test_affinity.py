@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.builders import make_pool, make_pool_config, make_server_configs
 SECRET = b"x" * 32
 
 
-def make(secret: bytes = SECRET, **changes: object) -> Affinity:
+def make(secret: bytes = SECRET, **changes: Any) -> Affinity:
     return Affinity(make_pool_config(**{"affinity_cookie": "S", **changes}), secret)
 
 
@@ -73,7 +74,7 @@ def test_servers_that_come_later_are_known() -> None:
         ({"affinity_lifetime": 3600.0}, False, b"; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600"),
     ],
 )
-def test_attributes(changes: dict[str, object], secured: bool, ending: bytes) -> None:
+def test_attributes(changes: dict[str, Any], secured: bool, ending: bytes) -> None:
     name, value = make(**changes).set_cookie(make_pool(*make_server_configs(1)).servers[0], secured)
     assert name == b"Set-Cookie"
     assert value.startswith(b"S=")
