@@ -13,6 +13,7 @@ RUNTIME = [
     "click>=8.2",  # From here on its test runner keeps standard error apart.
     "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
     "cryptography>=42",  # Reads which names a certificate is for.
+    "dnspython>=2.6.1",  # Asks for services and times to live; older ones can be kept waiting (CVE-2023-29483).
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
     "h2>=4.1,<5",  # What gunicorn speaks HTTP/2 with (its extra `http2`).

@@ -25,13 +25,15 @@ class Address:
     """Where to listen or to connect: a host with a port, or the path of a unix socket.
 
     ``host`` is an IPv4 or IPv6 literal or a name, without brackets; ``path`` is empty unless it is a unix socket, and
-    ``application`` unless it is a WSGI application in this process, as ``package.module:name``.
+    ``application`` unless it is a WSGI application in this process, as ``package.module:name``. ``service`` is set
+    where it stands for the servers of a service that ``host`` has, such as ``_http._tcp`` (RFC 2782); there is no port.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
     application: str = ""
+    service: str = ""
 
     @property
     def is_unix(self) -> bool:
@@ -55,11 +57,20 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         return self.host == "localhost"
 
+    @property
+    def authority(self) -> str:
+        """The address as it stands in an URL or a Host field; ``localhost`` where it has no host."""
+        if self.path or self.application:
+            return "localhost"
+        return self.host if self.service else str(self)
+
     def __str__(self) -> str:
         if self.path:
             return f"unix:{self.path}"
         if self.application:
             return f"wsgi:{self.application}"
+        if self.service:
+            return f"srv:{self.service}.{self.host}"
         return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
 
 

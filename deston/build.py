@@ -15,6 +15,7 @@ from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, PoolConfig, ServerConfig
+from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
 
@@ -27,7 +28,7 @@ class Runtime:
 
     def __init__(self, config: Config, threaded: bool = False) -> None:
         self.registry = Registry()
-        monitor = Monitor(self.registry)
+        monitor = Monitor(self.registry, lookup=Resolver(config.global_.nameservers))
         self.marks = monitor.marks
         self.monitor: Monitor | MonitorThread = MonitorThread(monitor) if threaded else monitor
         self.apply(config)

@@ -221,7 +221,7 @@ class _Sent(requests.PreparedRequest):
         if wanted == "preserve":
             wanted = (origin.url or "").partition("://")[2].partition("/")[0].rpartition("@")[2]
         elif wanted == "server":
-            wanted = str(server.named)
+            wanted = server.named.authority
         self.headers.setdefault("Host", wanted)
 
 

@@ -90,6 +90,7 @@ TYPES = {
     "methods": "list of methods",
     "mirror": "name of a pool, with options",
     "names": "list of names",
+    "nameservers": "list of addresses",
     "networks": "list of networks",
     "on_down": "`keep` or `close`",
     "path": "path of a URL",

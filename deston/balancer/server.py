@@ -82,7 +82,9 @@ class Server:
     def configure(self, config: ServerConfig) -> None:
         """Take over what a file may change of a server while it lives on."""
         self.config = config
-        self.name: str = config.name if self.origin is None else f"{config.name}@{self.address.host}"
+        # The servers of one host may be several of a service.
+        place = self.address if self.named.service else self.address.host
+        self.name: str = config.name if self.origin is None else f"{config.name}@{place}"
         self.weight: int = config.weight
         self.max_connections: int = config.max_connections
         self.backup: bool = config.backup

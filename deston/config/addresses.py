@@ -71,4 +71,4 @@ def _identity(address: Address) -> tuple[str, int]:
         host = str(ipaddress.ip_address(address.host))
     except ValueError:
         host = address.host.lower()
-    return (host or address.path or address.application, address.port)
+    return (address.service + host or address.path or address.application, address.port)

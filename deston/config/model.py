@@ -141,6 +141,7 @@ class GlobalConfig:
     drain_timeout: float
     max_connections: int
     secret_file: str
+    nameservers: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

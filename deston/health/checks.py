@@ -100,7 +100,7 @@ class HttpCheck:
             return Verdict(False, explain(error, self._health.timeout))
 
     def _request(self, server: Server) -> requests.PreparedRequest:
-        host = self._health.host or ("localhost" if server.named.is_unix else str(server.named))
+        host = self._health.host or server.named.authority
         headers = {
             "Host": host,
             "User-Agent": USER_AGENT,

@@ -19,6 +19,7 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import HealthConfig, TlsConfig
 from deston.health.checks import make_check
+from deston.health.dns import Lookup, Resolver
 from deston.health.passive import PassiveMarks
 from deston.health.probes import Check
 from deston.health.watch import Settings, Watch
@@ -39,7 +40,7 @@ class Monitor:
     """Watches all servers of a registry, in greenlets of the hub in which it is started.
 
     ``marks.observe`` is to be the observer of every pool. ``clock`` tells the seconds for passive marks; ``factory``
-    makes the checks. The greenlets keep neither the hub nor the process alive.
+    makes the checks, ``lookup`` resolves names. The greenlets keep neither the hub nor the process alive.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Monitor:
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         factory: CheckFactory = make_check,
+        lookup: Lookup | None = None,
     ) -> None:
+        self.lookup = lookup or Resolver()
         self.marks = PassiveMarks(registry, clock)
         self.registry = registry
         self._rng = rng or random.Random()
@@ -104,7 +107,7 @@ class Monitor:
         check = self._factory(pool.config.health, pool.config.tls) if newcomers else None
         for server in newcomers:
             self._watches[server] = Watch(
-                pool, server, None if server.is_hosted else check, self.marks, self._rng, self.sync
+                pool, server, None if server.is_hosted else check, self.marks, self._rng, self.sync, self.lookup
             )
             self._watches[server].start()
 

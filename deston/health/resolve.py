@@ -1,8 +1,7 @@
 """Names: the only place where a server's name becomes an address that can be dialed.
 
-What lives here: the lookup, which of the answer's addresses a server gets, who stands in for the others, and when to
-ask again.
-What must not: checks. Nothing in the path of a request waits for a name.
+What lives here: which of an answer's addresses a server gets, and who stands in for the others.
+What must not: the questions themselves (``dns``), checks. Nothing in the path of a request waits for a name.
 Invariant: ``server.endpoint`` of a named server is None or comes from a good answer; a failed lookup changes nothing.
 """
 
@@ -10,44 +9,23 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 from collections.abc import Callable
 
 import gevent
-import gevent.socket
 from gevent.event import Event
 
 from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
 from deston.errors import ConnectError
+from deston.health.dns import Lookup, Member
 from deston.health.record import vary
-from deston.health.words import label, plain
+from deston.health.words import label
 
-# getaddrinfo does not tell the time to live, so these stand for it; it would be held within 5 and 60 s anyway.
-REFRESH_S = 30.0
+# When to ask again after no answer.
 RETRY_S = 5.0
-# The C library gives each of two nameservers 5 s by default.
-LOOKUP_TIMEOUT_S = 10.0
-
-Lookup = Callable[[Address], list[Address]]
 
 log = logging.getLogger("deston.health")
-
-
-def look_up(address: Address) -> list[Address]:
-    """All addresses, of IPv4 and IPv6, that a name stands for, in the resolver's order, with the port of ``address``.
-
-    Waits at most ten seconds without blocking other greenlets, whether gevent's patches are in place or not: the
-    hub's resolver runs getaddrinfo in its thread pool. Raises ``ConnectError``.
-    """
-    try:
-        with gevent.Timeout(LOOKUP_TIMEOUT_S, TimeoutError(f"no answer within {LOOKUP_TIMEOUT_S:g}s")):
-            answer = gevent.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ConnectError(plain(getattr(error, "strerror", None) or str(error))) from error
-    # A resolver may give one address twice, such as for two lines of /etc/hosts.
-    return list(dict.fromkeys(Address(host=str(found[4][0]), port=address.port) for found in answer))
 
 
 def choose(name: str, answer: list[Address], current: Address | None) -> Address:
@@ -75,7 +53,7 @@ class Name:
         server: Server,
         rng: random.Random,
         on_members: Callable[[], None],
-        lookup: Lookup = look_up,
+        lookup: Lookup,
     ) -> None:
         self.pool = pool
         self.server = server
@@ -103,10 +81,29 @@ class Name:
         except ConnectError as error:
             self._fail(str(error))
             return RETRY_S
-        chosen = choose(self.server.address.host, answer, self.server.endpoint)
+        found = {member.address: member for member in answer.members}
+        chosen = choose(self.server.address.host, list(found), self.server.endpoint)
         self._take(chosen)
-        self._take_further([] if self.server.address.host == "localhost" else [one for one in answer if one != chosen])
-        return REFRESH_S
+        self._take_further([] if self.server.address.host == "localhost" else [one for one in found if one != chosen])
+        if self.server.address.service:
+            self._take_shares(found)
+        return answer.seconds
+
+    def _take_shares(self, found: dict[Address, Member]) -> None:
+        """Let each server of a service have the weight, and be a backup, as the service says."""
+        changed = False
+        for server in self.pool.servers:
+            if server is not self.server and server.origin is not self.server:
+                continue
+            member = found.get(server.endpoint or server.address)
+            if member is None or member.weight is None:
+                continue
+            # A weight of 0 in the configuration stays: nobody is to come.
+            weight, backup = member.weight if server.config.weight else 0, server.config.backup or bool(member.backup)
+            if (server.weight, server.backup) != (weight, backup):
+                server.weight, server.backup, changed = weight, backup, True
+        if changed:
+            self.pool.refresh()
 
     def _take(self, found: Address) -> None:
         known, self.server.endpoint = self.server.endpoint, found
@@ -121,7 +118,7 @@ class Name:
     def _take_further(self, others: list[Address]) -> None:
         """Each further address is a server of its own, with its own health, as every proxy's users expect."""
         if self.pool.stand_in(self.server, others):
-            hosts = ", ".join(one.host for one in others) or "none"
+            hosts = ", ".join(str(one) if self.server.address.service else one.host for one in others) or "none"
             log.info("%s has further addresses now: %s", label(self.pool, self.server), hosts)
             self._on_members()
 

@@ -18,6 +18,7 @@ from deston.balancer.pool import Pool
 from deston.balancer.server import Health, Server
 from deston.config.model import AdminState, HealthConfig, TlsConfig
 from deston.errors import OutOfDescriptors
+from deston.health.dns import Lookup
 from deston.health.passive import PassiveMarks
 from deston.health.probes import Check, CheckResult
 from deston.health.record import HealthRecord, vary
@@ -46,8 +47,9 @@ class Settings:
 class Watch:
     """Checks one server at its interval until it is stopped; in maint it rests, unchecked.
 
-    ``on_members`` is called when the server's name got other addresses, and the pool other servers with them. ``check``
-    is None where the type is ``none``. A server keeps the health that it has when its watch begins.
+    ``on_members`` is called when the server's name got other addresses, and the pool other servers with them, for which
+    ``lookup`` asks. ``check`` is None where the type is ``none``. A server keeps the health that it has when its watch
+    begins.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Watch:
         marks: PassiveMarks,
         rng: random.Random,
         on_members: Callable[[], None],
+        lookup: Lookup,
     ) -> None:
         self.settings = Settings.of(pool, server)
-        self.name = Name(pool, server, rng, on_members) if server.address.is_name else None
+        self.name = Name(pool, server, rng, on_members, lookup) if server.address.is_name else None
         self._pool = pool
         self._server = server
         self._check = check

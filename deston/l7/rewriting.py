@@ -121,5 +121,5 @@ def host_for(pool: Pool, server: Server, host: bytes) -> bytes:
     if wanted == _PRESERVE and host:
         return host
     if wanted in (_PRESERVE, _SERVER):
-        return b"localhost" if server.named.path or server.is_hosted else str(server.named).encode()
+        return server.named.authority.encode()
     return wanted.encode("latin-1")

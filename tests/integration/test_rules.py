@@ -22,7 +22,8 @@ from tests.integration.commands import L7, Command, start
 from tests.integration.configs import http, pool, write_config
 from tests.integration.echo import EchoServer
 from tests.integration.processes import Processes, wait_until
-from tests.integration.wire import reserved_port
+from tests.integration.servers import find_program
+from tests.integration.wire import is_listened_on, reserved_port
 
 WORKERS = ["deston.l7.worker.ProxyWorker", "gevent"]
 PAGE = "<h1>Back soon</h1>"
@@ -428,3 +429,47 @@ def test_the_log_is_opened_anew(site: Site) -> None:
 
     wait_until(is_anew, "a new log")
     logged(site, "after")
+
+
+def test_names_are_followed(processes: Processes, tmp_path: Path) -> None:
+    """A service has a server for each of its ports, and a name one for each address; what changes is taken up."""
+    with EchoServer("a") as a, EchoServer("b") as b, EchoServer("c") as c, reserved_port() as dns:
+
+        def zone(*ports: int) -> list[str]:
+            return [f"--srv-host=_http._tcp.app.test,localhost.test,{port},10,{port % 7 + 1}" for port in ports]
+
+        def serve(*ports: int) -> Any:
+            words = [
+                find_program("dnsmasq"),
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--no-hosts",
+                "--no-resolv",
+            ]
+            words += [f"--port={dns.port}", "--listen-address=127.0.0.1", "--bind-interfaces", "--local-ttl=1"]
+            words += ["--pid-file=", "--user=", "--address=/localhost.test/127.0.0.1", *zone(*ports)]
+            running = processes.start("dnsmasq", words)
+            wait_until(lambda: running.has_ended or is_listened_on(dns), "dnsmasq")
+            return running
+
+        nameserver = serve(a.address.port, b.address.port)
+        pools = {
+            "app": pool({"svc": "srv:_http._tcp.app.test"}, algorithm="round_robin"),
+            "named": pool({"n": f"localhost.test:{c.address.port}"}),
+        }
+        file = write_config(
+            tmp_path, {"web": http()}, pools=pools, routes={"named": {"host": "named.test", "pool": "named"}},
+            global_={"nameservers": f"127.0.0.1:{dns.port}"},
+        )  # fmt: skip
+        command = start(L7, processes, file)
+
+        def served() -> set[str]:
+            answers = [ask(command.address) for _ in range(6)]
+            return {json.loads(one.body)["server"] for one in answers if one.status == 200}
+
+        wait_until(lambda: served() == {"a", "b"}, "both servers of the service")
+        assert json.loads(ask(command.address, fields={"Host": "named.test"}).body)["server"] == "c"
+        nameserver.kill()
+        assert served() == {"a", "b"}
+        serve(b.address.port, c.address.port)
+        wait_until(lambda: served() == {"b", "c"}, "the other servers of the service")

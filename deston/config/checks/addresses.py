@@ -23,6 +23,8 @@ _DEFAULT_PORTS: Mapping[str, int | None] = {"http": 80, "https": 443, "tls": Non
 _TLS_SCHEMES = ("https", "tls")
 
 
+_DNS_PORT = 53
+_SERVICE = re.compile(r"(_[A-Za-z0-9-]+\._[A-Za-z0-9-]+)\.([^:/]+)", re.ASCII)
 _APPLICATION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*", re.ASCII)
 #: Where the machine's own syslog listens.
 MACHINES_SYSLOG = Address(path="/dev/log")
@@ -56,6 +58,12 @@ def check_server_address(text: str) -> ServerAddress:
     if scheme not in _DEFAULT_PORTS or (there and not scheme):
         raise ValidateError(f"unknown scheme {written!r} (http, https and tls are known)")
     rest = rest.removesuffix("/") if there else rest
+    if rest.startswith("srv:"):
+        found = _SERVICE.fullmatch(rest[len("srv:") :])
+        if found is None:
+            raise ValidateError(f"{short(text)} names no service (write srv:_http._tcp.example.com)")
+        host = read_word(parse_address, found[2], default_port=0).host
+        return ServerAddress(Address(host=host, service=found[1].lower()), scheme in _TLS_SCHEMES)
     if "/" in rest and not rest.startswith("unix:"):
         raise ValidateError(f"{short(text)} has a path: a server is an address, and paths go on as clients send them")
     address = read_word(parse_address, rest, default_port=_DEFAULT_PORTS[scheme])
@@ -102,6 +110,15 @@ def check_log_target(text: str) -> LogTarget:
     if not text.isprintable() or not text:
         raise ValidateError(f"{short(text)} is neither off, stdout, syslog nor a file")
     return LogTarget(LogSink.FILE, file=text)
+
+
+@of_list
+def check_nameservers(texts: list[str]) -> tuple[Address, ...]:
+    addresses = [read_word(parse_address, text, default_port=_DNS_PORT) for text in texts]
+    for address in addresses:
+        if address.is_name or address.is_unix:
+            raise ValidateError(f"{str(address)!r} is not the address of a nameserver")
+    return tuple(addresses)
 
 
 @of_list

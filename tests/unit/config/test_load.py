@@ -121,6 +121,7 @@ def test_every_key_is_read() -> None:
         drain_timeout=0.0,
         max_connections=5000,
         secret_file=str(DATA / "deston.secret"),
+        nameservers=(Address("10.0.0.53", 53), Address("2001:db8::53", 5353)),
     )
     assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
     web, db, sni, dns = config.listeners

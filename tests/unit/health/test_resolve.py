@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from deston.address import Address
 from deston.balancer.server import Health
 from deston.errors import ConnectError
-from deston.health.resolve import REFRESH_S, RETRY_S, Name, choose, look_up
+from deston.health.dns import Answer, Member
+from deston.health.resolve import RETRY_S, Name, choose
 from tests.unit.health import builders
 
 ASKED = Address("db.example", 5432)
@@ -28,11 +30,11 @@ class Nameserver:
     def __init__(self, *answers: tuple[str, ...]) -> None:
         self._answers: Iterator[tuple[str, ...]] = iter(answers)
 
-    def __call__(self, address: Address) -> list[Address]:
+    def __call__(self, address: Address) -> Answer:
         hosts = next(self._answers)
         if not hosts:
             raise ConnectError("name or service not known")
-        return at(*hosts)
+        return Answer([Member(one) for one in at(*hosts)], 7.0)
 
 
 def follow(*answers: tuple[str, ...]) -> Name:
@@ -58,25 +60,11 @@ def test_which_address_of_an_answer(host: str, answer: list[str], current: str |
     assert choose(host, at(*answer), known) == Address(chosen, 5432)
 
 
-def test_localhost_is_looked_up_with_its_port() -> None:
-    """The real resolver answers with literals that carry the port, in any process."""
-    answer = look_up(Address("localhost", 8080))
-    assert answer
-    assert {one.port for one in answer} == {8080}
-    assert not any(one.is_name for one in answer)
-
-
-def test_a_name_that_cannot_be_is_a_plain_error() -> None:
-    """What the resolver refuses arrives as ConnectError, whatever it was."""
-    with pytest.raises(ConnectError, match="label too long|label empty or too long|not known|service|name"):
-        look_up(Address("a" * 64 + ".invalid", 80))
-
-
 def test_a_server_gets_its_endpoint() -> None:
     """The first good answer sets the endpoint, with the port of the server."""
     name = follow(("10.0.0.1", "10.0.0.2"))
     assert name.server.endpoint is None
-    assert name.refresh() == REFRESH_S
+    assert name.refresh() == 7.0
     assert name.server.endpoint == Address("10.0.0.1", 5432)
 
 
@@ -149,7 +137,38 @@ def test_each_further_address_is_a_server() -> None:
 def test_localhost_is_one_server() -> None:
     """That it has an address of IPv6, too, does not make it two."""
     server = builders.server("b", Address("localhost", 1))
-    answer = [Address("::1", 1), Address("127.0.0.1", 1)]
+    answer = Answer([Member(Address("::1", 1)), Member(Address("127.0.0.1", 1))], 7.0)
     name = Name(builders.pool(server), server, random.Random(1), lambda: None, lambda address: answer)
     name.refresh()
     assert members(name) == [("b", "127.0.0.1")]
+
+
+def service(*answers: list[Member], **changes: Any) -> Name:
+    """A service in a pool, not looked up yet."""
+    server = builders.server("b", Address("app.test", service="_http._tcp"), **changes)
+    rows = iter(answers)
+    return Name(builders.pool(server), server, random.Random(1), lambda: None, lambda address: Answer(next(rows), 7.0))
+
+
+def member(port: int, weight: int = 1, backup: bool = False) -> Member:
+    return Member(Address("10.0.0.1", port), weight, backup)
+
+
+def shares(name: Name) -> list[tuple[str, int, bool]]:
+    return [(one.name, one.weight, one.backup) for one in name.pool.servers]
+
+
+def test_each_server_of_a_service_has_its_share() -> None:
+    """Ports tell servers of one host apart; weights and priorities are the service's, and change with it."""
+    name = service([member(1, 5), member(2, 3), member(3, 1, True)], [member(1, 5), member(2, 9), member(3, 1, True)])
+    name.refresh()
+    assert shares(name) == [("b", 5, False), ("b@10.0.0.1:2", 3, False), ("b@10.0.0.1:3", 1, True)]
+    assert {name.pool.pick(str(key)).name for key in range(20)} == {"b", "b@10.0.0.1:2"}
+    name.refresh()
+    assert shares(name)[1] == ("b@10.0.0.1:2", 9, False)
+
+
+def test_a_service_of_weight_0_has_no_new_clients() -> None:
+    name = service([member(1, 5), member(2, 3)], weight=0)
+    name.refresh()
+    assert [weight for _, weight, _ in shares(name)] == [0, 0]
