@@ -99,7 +99,7 @@ def in_frame(text: str) -> str:
         servers = "" if "[[[servers]]]" in text else SERVERS
         return f"{LISTENERS}[pools]\n[[app]]\n{text}\n{servers}"
     listeners = "" if "[listeners]" in text else LISTENERS
-    named = re.findall(r"^ *(pool = .+|mirror = [^,\n]+)", listeners + text, re.MULTILINE)
+    named = re.findall(r"^ *(pool = [^#\n]+|mirror = [^,\n]+)", listeners + text, re.MULTILINE)
     pools = sorted({one.strip().partition("=")[0] for line in named for one in line.partition("= ")[2].split(",")})
     added = "" if "[pools]" in text else "[pools]\n" + "".join(f"[[{name}]]\n{SERVERS}" for name in pools)
     return f"{listeners}{text}\n{added}"
