@@ -40,8 +40,14 @@ class Runtime:
         self.monitor.sync()
 
     def accounts(self) -> list[str]:
-        """One line for each server that was used: what this process carried to it."""
-        return [
+        """One line for each server that was used, and for each queue: what this process carried, and who waited."""
+        waited = [
+            f"{pool.name}: {pool.queue.waited} waited for a server, {pool.queue.seconds:.1f}s together, "
+            f"{pool.queue.longest * 1000:.0f} ms at the longest"
+            for pool in self.registry
+            if pool.queue.waited
+        ]
+        return waited + [
             f"{pool.name}/{server.name} {server.address}: leases {server.total}, failures {server.failures}, "
             f"latency {server.latency * 1000:.1f} ms, bytes in {server.bytes_in}, bytes out {server.bytes_out}"
             for pool in self.registry

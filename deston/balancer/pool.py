@@ -142,7 +142,8 @@ class Lease:
     def answered(self, seconds: float) -> None:
         """The server took so long to answer: to its first byte, or at L4 until it accepted."""
         self.server.observe_latency(seconds)
-        self.pool.policy.observe(self.server, seconds)
+        if self.pool.policy.learns:
+            self.pool.policy.observe(self.server, seconds)
 
     def failed(self) -> None:
         """The server could not be reached, or broke off before it answered."""

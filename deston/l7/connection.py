@@ -328,6 +328,8 @@ def _start(response: Response, keep: bool, minor_version: int, chunked: bool) ->
             start = fields.kept[_start] = http1.response_head(response.status, response.reason, fields)
     else:
         start = http1.response_head(response.status, response.reason, fields)
+    if response.added:
+        start += http1.field_lines(response.added)
     return start + _ENDS[chunked, keep, minor_version]
 
 

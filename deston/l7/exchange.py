@@ -18,6 +18,7 @@ from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.errors import (
+    AllServersFull,
     ApplicationError,
     BadResponse,
     ConnectError,
@@ -102,7 +103,12 @@ class Exchange:
             body.rewind()
         self._budget.request(time.monotonic())
         tried: list[Server] = []
-        lease = self._first_lease()
+        pool = self._pool
+        try:
+            # What nearly always happens is not worth a call.
+            lease = self._lease_when_free() if pool.queue.waiting else pool.lease(self._key, (), self._preferred)
+        except AllServersFull:
+            lease = self._lease_when_free()
         while True:
             self.server = lease.server
             try:
@@ -123,19 +129,17 @@ class Exchange:
                 raise
             lease = following
 
-    def _first_lease(self) -> Lease:
-        """A lease, after a while in the pool's queue where all servers are full."""
-        registry, request = self._registry, self._request
+    def _lease_when_free(self) -> Lease:
+        """A lease after a while in the pool's queue: all servers are full, or others wait already."""
+        registry, record = self._registry, self._request.record
         if registry is None:
             return self._pool.lease(self._key, (), self._preferred)
-        if request.record is None:
-            return lease_when_free(registry, self._pool, self._key, (), self._preferred, self._watch_queue)
         began = time.monotonic()
         try:
             return lease_when_free(registry, self._pool, self._key, (), self._preferred, self._watch_queue)
         finally:
-            request.record.pool = self._pool.name
-            request.record.queue = time.monotonic() - began
+            if record is not None:
+                record.queue = time.monotonic() - began
 
     def _watch_queue(self, waiter: Interruptible) -> Watching:
         """Look whether the client leaves while it waits."""
@@ -183,7 +187,8 @@ class Exchange:
         record = self._request.record
         if record is not None:
             record.tries += 1
-            record.server, record.connect = lease.server.name, 0.0
+            record.pool, record.server, record.connect = self._pool.name, lease.server.name, 0.0
+            record.queue = max(record.queue, 0.0)
         if lease.server.is_hosted:
             return self._call(lease)
         try:
@@ -263,7 +268,9 @@ class Exchange:
         if request.record is not None:
             request.record.first_byte = answered_after
         if early is None:
-            lease.answered(answered_after)
+            lease.server.observe_latency(answered_after)
+            if lease.pool.policy.learns:
+                lease.pool.policy.observe(lease.server, answered_after)
             connection.is_certain = plan.framing is not Framing.NONE
             idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
             if plan.length is not None and head.status != http1.SWITCHING:

@@ -110,7 +110,7 @@ class GunicornClient:
         writer: Any = getattr(start_response, "__self__", None)
         if self._request is None or not hasattr(writer, "default_headers"):
             return
-        for name, value in response.fields:
+        for name, value in (*response.fields, *response.added):
             lowered, text = name.lower(), value.decode("latin-1")
             if self.is_http2 and lowered in (b"server", b"date"):
                 writer.headers.append((name.decode("latin-1"), text))

@@ -8,7 +8,7 @@ never changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from deston.config.http_rules import HeaderRules
 from deston.config.templates import Template
@@ -35,6 +35,10 @@ class FieldRules:
 
     def __bool__(self) -> bool:
         return bool(self._gone)
+
+    def takes_out(self, name: bytes) -> bool:
+        """Whether a field of that name, in lower case, is taken out or replaced."""
+        return any(name in gone for gone in self._gone)
 
     def apply(self, fields: list[Field], value: Value) -> list[Field]:
         """The fields after the rules.
@@ -67,13 +71,21 @@ class Values:
         self.request_id = self.route = self.pool = self.server = self.status = ""
 
     def __call__(self, name: str) -> str:
-        if name.startswith("header:"):
-            wanted = name[len("header:") :].lower().encode("latin-1", "replace")
-            return b", ".join(value for key, value in self._request.fields if key.lower() == wanted).decode("latin-1")
-        if name.startswith("cookie:"):
-            lines = [value for key, value in self._request.fields if key.lower() == b"cookie"]
-            return cookie(lines, name[len("cookie:") :].encode("latin-1", "replace")).decode("latin-1")
-        return _VALUES[name](self)
+        own = _VALUES.get(name)
+        if own is not None:
+            return own(self)
+        kind, _, wanted = name.partition(":")
+        asked = wanted.encode("latin-1", "replace")
+        if kind == "cookie":
+            return cookie(self._named(b"cookie"), asked).decode("latin-1")
+        return b", ".join(self._named(asked.lower())).decode("latin-1")
+
+    def _named(self, name: bytes) -> Sequence[bytes]:
+        """The values of a field of the request as the client sent it."""
+        fields = self._request.fields
+        if isinstance(fields, Fields):
+            return fields.named.get(name, ())
+        return [value for key, value in fields if key.lower() == name]
 
     @property
     def request(self) -> Request:

@@ -59,13 +59,32 @@ class Proxy:
 
     def forward(self, request: Request) -> Response:
         """The response to a request: a server's, or ours where there is none to be had."""
-        site = self.site(request.listener)
+        listener = request.listener
+        site = self._sites.get(listener.name)
+        if site is None or site.listener is not listener:
+            site = self.site(listener)
         if not site.is_plain:
             return site.serve(request, self._send)
         try:
-            return self._forward(request)
+            fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
+            target, host = read_target(request, fields.named)
+            client, networks, trusted = request.peer, listener.trusted_proxies, False
+            if networks and headers.is_trusted(client, networks):
+                client, trusted = headers.client_address(client, fields.named, networks), True
+            name = listener.pool
+            if site.has_routes:
+                way = site.way(host, target, request.method, fields.named, client)
+                if not way.is_plain:
+                    return site.serve(request, self._send)
+                name = way.pools[0] if way.pools else ""
+                if way.prefixes:
+                    target = way.prefixes.to_server(target)
+            if not name:
+                raise NoRoute("no route matches")
+            pool = self.registry.pool(name)
+            return self._exchange(request, pool, fields, target, host, client, trusted).run()
         except NoServerAvailable as error:
-            log.info("%s: a request was refused: %s", request.listener.name, error)
+            log.info("%s: a request was refused: %s", listener.name, error)
             return refusal(error, named=_named(request))
         except DestonError as error:
             log.debug("%s %s: %s", request.method, request.target, error)
@@ -86,19 +105,6 @@ class Proxy:
         access_log = None if self._logs is None else self._logs.of(listener.access_log)
         write = None if access_log is None else access_log.write
         return Site(listener, self._config.routes, self.registry, self._affinities, write)
-
-    def _forward(self, request: Request) -> Response:
-        """Send a request of a listener without rules to its pool."""
-        fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)
-        target, host = read_target(request, fields.named)
-        listener = request.listener
-        if not listener.pool:
-            raise NoRoute("no route matches")
-        networks = listener.trusted_proxies
-        trusted = headers.is_trusted(request.peer, networks)
-        client = headers.client_address(request.peer, fields.named, networks) if trusted else request.peer
-        pool = self.registry.pool(listener.pool)
-        return self._exchange(request, pool, fields, target, host, client, trusted).run()
 
     def _send(self, asked: Asked, pool: Pool, preferred: Server | None) -> tuple[Response, Server]:
         """Send what has passed the rules of its listener to a pool."""
@@ -127,7 +133,7 @@ class Proxy:
             return http1.request_head(request.method, target, host_for(pool, server, host), lines)
 
         key = client_key(client)
-        if pool.name in self._keys:
+        if self._keys and pool.name in self._keys:
             key = self._keys[pool.name](fields.named, target) or key
         budget = self._budgets[pool.name]
         return Exchange(pool, request, head, self._connect, connection_cache(), budget, key, self.registry, preferred)
@@ -173,7 +179,7 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
     listener = request.listener
     if trusted:
         told = _kept_lines(request, fields, request.peer, host, True, listener.forwarded)
-        return told + request.identity
+        return told + request.identity + request.added
     # All else that matters follows from the fields, where these come from a head that repeats.
     key = (listener.name, request.scheme, request.minor_version)
     found: tuple[ListenerConfig, bytes] | None = fields.kept.get(key)
@@ -184,8 +190,8 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
     else:
         lines = found[1]
     if listener.forwarded == _X_FORWARDED:
-        return lines + headers.peer_lines(request.peer) + request.identity
-    return lines + _told_otherwise(request, host, listener.forwarded) + request.identity
+        return lines + headers.peer_lines(request.peer) + request.identity + request.added
+    return lines + _told_otherwise(request, host, listener.forwarded) + request.identity + request.added
 
 
 _RFC7239 = frozenset({Forwarded.RFC7239})

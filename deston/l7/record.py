@@ -8,10 +8,10 @@ which the exchange ended, in the sense of HAProxy's termination states (its conf
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deston.config.model import ListenerConfig, LogFormat
@@ -128,7 +128,7 @@ class Record:
         if self._template is not None:
             return self._template.fill(lambda name: _plain(self.value(name)) or _UNKNOWN)
         if self._form is LogFormat.JSON:
-            return json.dumps({name: self._json_value(name) for name in _JSON_NAMES})
+            return json.dumps(self._facts())
         combined = self._combined()
         return combined if self._form is LogFormat.COMBINED else f"{combined} {self._more()}"
 
@@ -136,23 +136,50 @@ class Record:
         """The form of Apache and nginx, which many programs read."""
         value = self.value
         asked = " ".join(filter(None, (value("method"), value("target"), value("version")))) or _UNKNOWN
-        moment = time.localtime(self._wall_clock)
-        zone = time.strftime("%z", moment)
-        # Month names are English, whatever the locale.
-        stamp = time.strftime(f"%d/{_MONTHS[moment.tm_mon - 1]}/%Y:%H:%M:%S {zone}", moment)
         referer, agent = value("header:Referer") or _UNKNOWN, value("header:User-Agent") or _UNKNOWN
         client = value("client_address") or value("peer_address") or "unix"
         return (
-            f'{_plain(client)} - - [{stamp}] "{_quoted(asked)}" {self.status or _UNKNOWN} {self.bytes_out} '
-            f'"{_quoted(referer)}" "{_quoted(agent)}"'
+            f'{_plain(client)} - - [{_clock_of_logs(int(self._wall_clock))}] "{_quoted(asked)}" '
+            f'{self.status or _UNKNOWN} {self.bytes_out} "{_quoted(referer)}" "{_quoted(agent)}"'
         )
 
     def _more(self) -> str:
         value = self.value
         where = "/".join(_plain(value(name)) or _UNKNOWN for name in ("listener", "route", "pool", "server"))
-        times = "/".join(value(name) for name in ("queue_ms", "connect_ms", "first_byte_ms", "total_ms"))
+        times = "/".join(map(_milliseconds, (self.queue, self.connect, self.first_byte, self.total)))
         rest = [value("tries"), value("code"), value("tls_version") or _UNKNOWN, value("request_id") or _UNKNOWN]
         return " ".join([where, times, *map(_plain, rest)])
+
+    def _facts(self) -> dict[str, Any]:
+        """All that is known, by the names of templates."""
+        value, request = self.value, self.request
+        return {
+            "time": _stamp(self),
+            "client_address": value("client_address"),
+            "listener": value("listener"),
+            "route": value("route"),
+            "pool": self.pool,
+            "server": self.server,
+            "method": value("method"),
+            "scheme": value("scheme"),
+            "host": value("host"),
+            "target": value("target"),
+            "version": value("version"),
+            "status": self.status,
+            "bytes_in": request.body.received if request is not None else 0,
+            "bytes_out": self.bytes_out,
+            "queue_ms": _rounded(self.queue),
+            "connect_ms": _rounded(self.connect),
+            "first_byte_ms": _rounded(self.first_byte),
+            "total_ms": _rounded(self.total),
+            "tries": self.tries,
+            "code": self.code,
+            "ending": value("ending"),
+            "tls_version": value("tls_version"),
+            "request_id": value("request_id"),
+            "user_agent": value("header:User-Agent"),
+            "referer": value("header:Referer"),
+        }
 
     def value(self, name: str) -> str:
         """What a template calls by this name, as text; empty where it is unknown."""
@@ -160,14 +187,6 @@ class Record:
         if own is not None:
             return own(self)
         return self.values(name) if self.values is not None else ""
-
-    def _json_value(self, name: str) -> Any:
-        text = self.value(name)
-        if name.endswith("_ms"):
-            return None if text == _UNKNOWN else float(text)
-        if name in ("status", "bytes_in", "bytes_out", "tries"):
-            return int(text or 0)
-        return text
 
     def __repr__(self) -> str:
         return f"<Record {self.status} {self.code}>"
@@ -177,9 +196,25 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f}" if seconds >= 0 else _UNKNOWN
 
 
+def _rounded(seconds: float) -> float | None:
+    return round(seconds * 1000, 1) if seconds >= 0 else None
+
+
+@lru_cache(maxsize=4)  # Nearly all lines are of this second.
+def _clock_of_logs(second: int) -> str:
+    moment = time.localtime(second)
+    # Month names are English, whatever the locale.
+    return time.strftime(f"%d/{_MONTHS[moment.tm_mon - 1]}/%Y:%H:%M:%S %z", moment)
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
 def _stamp(record: Record) -> str:
-    moment = datetime.datetime.fromtimestamp(record._wall_clock, datetime.timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole = int(record._wall_clock)
+    return f"{_second(whole)}.{int((record._wall_clock - whole) * 1000):03}Z"
 
 
 _VALUES: dict[str, Callable[[Record], str]] = {
@@ -198,11 +233,6 @@ _VALUES: dict[str, Callable[[Record], str]] = {
     "tries": lambda one: str(one.tries),
     "version": lambda one: f"HTTP/1.{one.request.minor_version}" if one.request else "",
 }
-_JSON_NAMES = (
-    "time", "client_address", "listener", "route", "pool", "server", "method", "scheme", "host", "target", "version",
-    "status", "bytes_in", "bytes_out", "queue_ms", "connect_ms", "first_byte_ms", "total_ms", "tries", "code", "ending",
-    "tls_version", "request_id", "header:User-Agent", "header:Referer",
-)  # fmt: skip
 
 
 def _plain(text: str) -> str:

@@ -43,7 +43,8 @@ class Request:
     Continue before it sends its body. ``interim`` sends the client an interim response. ``takes_trailers`` is whether
     trailers of the response can reach it. ``stream`` is the client's connection, which tells that it has left.
     ``identity`` are the field lines that tell the server of the client's certificate. ``interims`` counts the interim
-    responses that came. ``tls_version`` is empty where TLS is not ours. ``record`` is what an access log will say.
+    responses that came. ``tls_version`` is empty where TLS is not ours. ``added`` are field lines that the server gets
+    besides. ``record`` is what an access log will say.
     """
 
     listener: ListenerConfig
@@ -62,6 +63,7 @@ class Request:
     identity: bytes = b""
     interims: int = 0
     tls_version: str = ""
+    added: bytes = b""
     record: Record | None = None
 
 
@@ -97,7 +99,8 @@ class Response:
     already: then nothing is left to read; else ``is_at_hand`` tells whether a read would return at once, and
     ``send_to`` sends the rest of the body to a stream as it is. ``last`` asks the adapter to close the client's
     connection after it, because where the next request would begin is in doubt. ``trailers`` are the fields behind the
-    body, once that was read. With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
+    body, once that was read. ``added`` are fields of this one response, behind those that it may share with others.
+    With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
     """
 
     status: int
@@ -112,6 +115,7 @@ class Response:
     trailers: Callable[[], Sequence[Field]] = tuple
     is_at_hand: Callable[[], bool] = bool
     send_to: Callable[[ByteStream, Turn], int] | None = None
+    added: Sequence[Field] = ()
 
 
 def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:

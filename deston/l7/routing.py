@@ -31,13 +31,15 @@ class Facts(NamedTuple):
     listener: str = ""
 
 
-_NO_FACTS = Facts()
+NO_FACTS = Facts()
 
 
 class _Candidate:
     """One host pattern of a route."""
 
-    __slots__ = ("_clients", "_has_conditions", "_headers", "_methods", "_path_regex", "_queries", "host", "route")
+    __slots__ = (
+        "_clients", "_headers", "_methods", "_path_regex", "_queries", "has_conditions", "host", "route",
+    )  # fmt: skip
 
     def __init__(self, host: str, route: RouteConfig) -> None:
         self.host = host
@@ -48,7 +50,7 @@ class _Candidate:
         self._headers = [(one.name.encode(), _test(one)) for one in route.headers]
         self._queries = [(one.name, _test(one)) for one in route.queries]
         self._clients = Networks(route.clients)
-        self._has_conditions = bool(methods or self._headers or self._queries or self._clients or route.listener)
+        self.has_conditions = bool(methods or self._headers or self._queries or self._clients or route.listener)
 
     @property
     def precedence(self) -> tuple[object, ...]:
@@ -73,7 +75,7 @@ class _Candidate:
         return not self.host or host == self.host
 
     def takes(self, path: str, query: str, facts: Facts) -> bool:
-        return self._takes_path(path) and (not self._has_conditions or self._holds(query, facts))
+        return self._takes_path(path) and (not self.has_conditions or self._holds(query, facts))
 
     def _takes_path(self, path: str) -> bool:
         route = self.route
@@ -127,8 +129,10 @@ class Router:
         self._candidates = sorted(candidates, key=lambda one: one.precedence, reverse=True)
         self._by_host: dict[str, list[_Candidate]] = {}
         self.is_empty = not self._candidates
+        #: Whether any of them looks at more than host and path.
+        self.has_conditions = any(one.has_conditions for one in self._candidates)
 
-    def match(self, host: str, target: str, facts: Facts = _NO_FACTS) -> RouteConfig | None:
+    def match(self, host: str, target: str, facts: Facts = NO_FACTS) -> RouteConfig | None:
         """The route of a request, or None.
 
         ``host`` is in lower case without its port, ``target`` may carry its query.

@@ -26,12 +26,12 @@ from deston.l7.affinity import Affinity
 from deston.l7.answers import Pages
 from deston.l7.body import NO_BODY
 from deston.l7.header_rules import Values
-from deston.l7.http1 import Field, Fields
+from deston.l7.http1 import Field, Fields, Named
 from deston.l7.rates import Rate
 from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
 from deston.l7.request import LARGEST_KEY, Request, Response, read_target
 from deston.l7.rewriting import Origin, host_for, redirect_location
-from deston.l7.routing import Facts, Router, host_without_port
+from deston.l7.routing import NO_FACTS, Facts, Router, host_without_port
 from deston.l7.way import Way
 from deston.limits import AccessRules, OpenByClient, client_of
 
@@ -107,14 +107,13 @@ class Site:
         most = listener.max_requests_per_client
         self._under_way = OpenByClient(most) if most else None
         self._id_field = listener.request_id.encode()
-        #: Whether there is no rule at all, so that nobody needs to come here.
-        self.is_plain = (
-            self._router.is_empty
-            and listener.pool not in affinities
-            and not self._way_without_route.request_rules
-            and not self._way_without_route.response_rules
-            and not (self._access or self._rate or self._under_way or self._id_field or write or listener.error_pages)
-        )
+        self._id_lowered = self._id_field.lower()
+        self.has_routes = not self._router.is_empty
+        #: Whether there is no rule at all but routes, so that only those need to come here which take one with rules.
+        self.is_plain = self._way_without_route.is_plain and not (
+            affinities or self._access or self._rate or self._under_way or self._id_field or write
+            or listener.error_pages
+        )  # fmt: skip
 
     def serve(self, request: Request, send: Send) -> Response:
         """The response to a request."""
@@ -161,8 +160,7 @@ class Site:
     def _answer(self, asked: Asked, fields: Fields, send: Send) -> Response:
         values, named = asked.values, fields.named
         if self._id_field:
-            values.request_id = self._request_id(fields)
-            asked.told.append((self._id_field, values.request_id.encode()))
+            self._give_id(asked, fields)
         self._identify(asked, fields)
         self._admit(asked, fields)
         way = asked.way = self._way_of(asked, fields)
@@ -183,11 +181,18 @@ class Site:
         if asked.trusted:
             asked.client = values.client = headers.client_address(request.peer, fields.named, networks)
 
-    def _request_id(self, fields: Fields) -> str:
-        given = fields.named.get(self._id_field.lower())
+    def _give_id(self, asked: Asked, fields: Fields) -> None:
+        """Keep the request's own id where it has a good one, else make one for it."""
+        given = fields.named.get(self._id_lowered)
         if given is not None and len(given) == 1 and _ID.fullmatch(given[0]):
-            return given[0].decode()
-        return os.urandom(_ID_BYTES).hex()
+            request_id = given[0]
+        else:
+            request_id = os.urandom(_ID_BYTES).hex().encode()
+            asked.request.added = b"%b: %b\r\n" % (self._id_field, request_id)
+            if given is not None:
+                asked.fields = [field for field in fields if field[0].lower() != self._id_lowered]
+        asked.values.request_id = request_id.decode()
+        asked.told.append((self._id_field, request_id))
 
     def _admit(self, asked: Asked, fields: Fields) -> None:
         client = asked.client
@@ -202,12 +207,16 @@ class Site:
             asked.told += self._rate.take(client, fields.named)
 
     def _way_of(self, asked: Asked, fields: Fields) -> Way:
-        if self._router.is_empty:
+        if not self.has_routes:
             return self._way_without_route
-        host = asked.host
+        return self.way(asked.host, asked.target, asked.request.method, fields.named, asked.client)
+
+    def way(self, host: bytes, target: bytes, method: bytes, named: Named, client: str) -> Way:
+        """What becomes of a request for that host and target."""
         plain = host_without_port(host) if len(host) <= LARGEST_KEY else host_without_port.__wrapped__(host)
-        facts = Facts(asked.request.method, fields.named, asked.client, self.listener.name)
-        route = self._router.match(plain, asked.target.decode("latin-1"), facts)
+        router = self._router
+        facts = Facts(method, named, client, self.listener.name) if router.has_conditions else NO_FACTS
+        route = router.match(plain, target.decode("latin-1"), facts)
         return self._way_without_route if route is None else self._ways[route.name]
 
     def _own_answer(self, way: Way, asked: Asked, fields: Fields) -> Response:
@@ -227,10 +236,6 @@ class Site:
         asked.values.pool = pool.name
         if affinity is not None:
             asked.fields = affinity.without(asked.fields)
-        if self._id_field:
-            lowered = self._id_field.lower()
-            kept = [field for field in asked.fields if field[0].lower() != lowered]
-            asked.fields = [*kept, (self._id_field, asked.values.request_id.encode())]
         if way.request_rules:
             asked.fields = way.request_rules.apply(asked.fields, asked.values)
         if way.prefixes:
@@ -244,7 +249,7 @@ class Site:
             )
         if affinity is not None and server is not preferred and response.tunnel is None:
             secured = self._scheme(asked, fields) == b"https"
-            response.fields = [*response.fields, affinity.set_cookie(server, secured)]
+            response.added = [affinity.set_cookie(server, secured)]
         return response
 
     def _copy(self, asked: Asked, send: Send, request: Request, pool: str) -> Response:
@@ -277,10 +282,10 @@ class Site:
             server = Origin(b"https" if asked.server.tls else b"http", host_for(asked.pool, asked.server, asked.host))
             response.fields = way.for_client(response.fields, server, client)
         if asked.told:
-            gone = {name.lower() for name, _ in asked.told}
-            response.fields = [field for field in response.fields if field[0].lower() not in gone] + asked.told
+            _add(response, asked.told)
         if way.response_rules:
             asked.values.status = str(response.status)
+            response.added = [one for one in response.added if not way.response_rules.takes_out(one[0].lower())]
             response.fields = way.response_rules.apply(response.fields, asked.values)
         if asked.request.record is not None:
             asked.request.record.status = response.status
@@ -308,3 +313,12 @@ class Site:
     def accounts(self) -> list[str]:
         """One line for each mirror: what this process copied."""
         return [f"route {way.name}: {way.mirror}" for way in self._ways.values() if way.mirror is not None]
+
+
+def _add(response: Response, told: list[Field]) -> None:
+    """Add fields to a response, in the place of those of their names."""
+    fields = response.fields
+    names = {name.lower() for name, _ in told}
+    if not isinstance(fields, Fields) or not names.isdisjoint(fields.named):
+        response.fields = [field for field in fields if field[0].lower() not in names]
+    response.added = [*response.added, *told]

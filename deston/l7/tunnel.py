@@ -22,7 +22,7 @@ _BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.CUT)
 
 def begin(client: ByteStream, response: Response) -> None:
     """Send the head after which bytes go both ways."""
-    client.write(http1.response_head(response.status, response.reason, response.fields) + b"\r\n")
+    client.write(http1.response_head(response.status, response.reason, [*response.fields, *response.added]) + b"\r\n")
 
 
 def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:

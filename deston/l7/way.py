@@ -32,8 +32,8 @@ class Way:
     """
 
     __slots__ = (
-        "_access", "_rate", "_rng", "_sums", "fixed", "map_back", "mirror", "name", "pools", "prefixes", "redirect",
-        "request_rules", "response_rules",
+        "_access", "_rate", "_rng", "_sums", "fixed", "is_plain", "map_back", "mirror", "name", "pools", "prefixes",
+        "redirect", "request_rules", "response_rules",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,11 @@ class Way:
         self.fixed = Fixed(rules.respond) if rules.respond else None
         self.map_back = rules.map_back
         self.mirror = Mirroring(rules.mirror, self._rng) if rules.mirror else None
+        #: Whether it does nothing but lead to one pool, or none.
+        self.is_plain = len(self.pools) < 2 and not (
+            self._access or self._rate or self.request_rules or self.response_rules or self.map_back or self.mirror
+            or self.redirect or self.fixed
+        )  # fmt: skip
 
     def admit(self, client: str, named: Named) -> list[Field]:
         """Let a request in: the fields that tell of its rate. Raises ``Denied`` and ``TooManyRequests``."""

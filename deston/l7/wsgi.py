@@ -241,7 +241,7 @@ def _close_after(start_response: StartResponse) -> None:
 def _wsgi_fields(response: Response, client: GunicornClient) -> list[tuple[str, str]]:
     return [
         (name.decode("latin-1"), value.decode(client.encoding, "replace"))
-        for name, value in response.fields
+        for name, value in (*response.fields, *response.added)
         if name.lower() not in _NOT_FOR_APPLICATIONS
     ]
 

@@ -42,6 +42,9 @@ class Policy(ABC):
     together is therefore replaced together, as one value.
     """
 
+    #: Whether it learns from how long candidates take to answer.
+    learns = False
+
     def __init__(self, rng: random.Random | None = None) -> None:
         self.rng = rng or random.Random()
         self.prepare(())
@@ -54,7 +57,7 @@ class Policy(ABC):
         """
 
     def observe(self, candidate: Candidate, seconds: float) -> None:  # noqa: B027 -- most do not care.
-        """Learn how long a candidate took to answer, in seconds."""
+        """Learn how long a candidate took to answer, in seconds; asked only of one that ``learns``."""
 
     @abstractmethod
     def pick(self, candidates: Sequence[AnyCandidate], key: str) -> AnyCandidate:

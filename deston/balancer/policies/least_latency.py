@@ -30,6 +30,8 @@ class LeastLatency(TwoChoices):
     candidate is idle its cost decays. ``clock`` gives seconds.
     """
 
+    learns = True
+
     def __init__(self, rng: random.Random | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         # The cost in seconds, and when that was; replaced together.

@@ -64,6 +64,7 @@ class GuardedPolicy(Policy):
         self._pick: Pick = pick
         self._prepare = getattr(policy, "prepare", None)
         self._observe = getattr(policy, "observe", None)
+        self.learns = self._observe is not None
         self._instead = WeightedRoundRobin()
         self._told = -TELL_EVERY
         super().__init__(random.Random())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -258,3 +259,39 @@ def test_repr_is_the_status_line() -> None:
     pool.servers[2].health = Health.DOWN
     pool.refresh()
     assert repr(pool) == "<Pool web 2/3 usable, 2 active, least_connections>"
+
+
+@pytest.mark.parametrize(
+    ("changes", "stays"),
+    [
+        ({}, True),
+        ({"admin": AdminState.DRAIN}, True),
+        ({"weight": 0}, True),
+        ({"health": Health.UNCHECKED}, True),
+        ({"health": Health.DOWN}, False),
+        ({"admin": AdminState.MAINT}, False),
+        ({"marked": True}, False),
+        ({"endpoint": None}, False),
+        ({"active": 2}, False),
+    ],
+)
+def test_whose_client_it_is_already(changes: dict[str, Any], stays: bool) -> None:
+    """A client stays with its server while that drains or takes no new ones, and leaves it when it cannot serve."""
+    pool = make_pool(*make_server_configs(1, 1, max_connections=2))
+    its, other = pool.servers
+    for name, value in changes.items():
+        setattr(its, name, value)
+    pool.refresh()
+    for _ in range(3):
+        with pool.lease("key", (), its) as lease:
+            assert lease.server is (its if stays else other)
+    with pool.lease("key", (its,), its) as lease:
+        assert lease.server is other
+
+
+def test_new_clients_do_not_come_to_a_weight_of_0() -> None:
+    pool = make_pool(*make_server_configs(0, 1))
+    assert {pool.pick(str(key)).name for key in range(10)} == {"b"}
+    pool.servers[1].health = Health.DOWN
+    pool.refresh()
+    assert not pool.is_available

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import random
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deston.config.http_rules import RouteConfig
+from deston.config.http_rules import Condition, RouteConfig
 from deston.l7.rewriting import Prefixes
-from deston.l7.routing import Router, host_without_port
+from deston.l7.routing import MOST_HOSTS, Facts, Router, host_without_port
 from tests.properties import unhurried
 from tests.unit.l7.builders import make_route
 
@@ -173,3 +177,81 @@ def test_a_prefix_is_stripped(target: bytes, prefix: str, expected: bytes) -> No
 def test_the_host_without_its_port(host: bytes, expected: str) -> None:
     """Port, case and a trailing dot make no other host."""
     assert host_without_port(host) == expected
+
+
+# --- the order of routes, whatever they are
+
+hosts = st.sampled_from([(), ("a.test",), ("*.test",), ("a.test", "b.test"), ("*.a.test",)])
+conditions = st.fixed_dictionaries(
+    {
+        "hosts": hosts,
+        "path": st.sampled_from(["/", "/a", "/a/b"]),
+        "path_exact": st.sampled_from(["", "", "/a", "/a/b"]),
+        "path_regex": st.sampled_from(["", "", "/a", "/[ab]/.*"]),
+        "methods": st.sampled_from([(), (), ("GET",), ("POST",)]),
+        "headers": st.sampled_from([(), (), (Condition("x"),), (Condition("x", "1"), Condition("y"))]),
+        "queries": st.sampled_from([(), (), (Condition("q", "1"),)]),
+        "clients": st.sampled_from([(), (), (ipaddress.ip_network("10.0.0.0/8"),)]),
+        "listener": st.sampled_from(["", "", "web"]),
+    }
+)
+requests = st.tuples(
+    st.sampled_from(["a.test", "b.test", "x.a.test", "other"]),
+    st.sampled_from(["/", "/a", "/a/b", "/a?q=1", "/b/x", "/ab"]),
+    st.builds(
+        Facts,
+        st.sampled_from([b"GET", b"HEAD", b"POST"]),
+        st.sampled_from([{}, {b"x": [b"1"]}, {b"x": [b"2"], b"y": [b""]}]),
+        st.sampled_from(["10.0.0.1", "192.0.2.1", ""]),
+        st.sampled_from(["web", "other"]),
+    ),
+)
+
+
+@given(st.lists(conditions, max_size=6), requests, st.randoms())
+@unhurried
+def test_no_other_route_that_fits_is_more_specific(
+    drawn: list[dict[str, Any]], request: tuple[str, str, Facts], chance: random.Random
+) -> None:
+    """Of the routes that take a request by themselves, the one that wins is as specific as any; order decides ties."""
+    routes = [make_route(f"r{number}", **one) for number, one in enumerate(drawn)]
+    found = Router(routes).match(*request)
+    alone = [route for route in routes if Router([route]).match(*request)]
+    if found is None:
+        assert not alone
+        return
+    assert found in alone
+    for rival in alone:
+        assert Router([rival, found]).match(*request) is not rival or Router([found, rival]).match(*request) is found
+    # Those that are not equal are found in any order of the file.
+    shuffled = list(routes)
+    chance.shuffle(shuffled)
+    again = Router(shuffled).match(*request)
+    assert again is not None
+    if again is not found:
+        assert Router([again, found]).match(*request) is again
+        assert Router([found, again]).match(*request) is found
+
+
+def test_a_client_can_name_any_number_of_hosts() -> None:
+    """What is remembered of hosts is bounded, and right."""
+    router = Router([make_route("a", hosts=("a.test",)), make_route("rest")])
+    for number in range(3 * MOST_HOSTS):
+        found = router.match(f"{number}.test", "/")
+        assert found is not None
+        assert found.name == "rest"
+    assert len(router._by_host) <= MOST_HOSTS
+    assert getattr(router.match("a.test", "/"), "name", "") == "a"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("/?v=2", "two"), ("/?v=1&v=2", "two"), ("/?v=%32", "two"), ("/?v=22", "some"), ("/?v", "some"), ("/", "none")],
+)
+def test_queries(target: str, expected: str) -> None:
+    routes = [
+        make_route("two", queries=(Condition("v", "^2$", True), Condition("v"))),
+        make_route("some", queries=(Condition("v"),)),
+        make_route("none"),
+    ]
+    assert getattr(Router(routes).match("", target, Facts()), "name", "") == expected
