@@ -135,6 +135,8 @@ class _Hosted:
         lines = [field for field in fields if field[0].lower() not in HOP_BY_HOP]
         # What is no head of HTTP must not become one.
         head = http1.parse_response_head(http1.response_head(int(code), phrase.encode("latin-1"), lines) + b"\r\n")
+        if len(head.fields) != len(lines):
+            raise BadResponse(f"a field of {self._name} is several lines")
         return head.status, head.reason, list(head.fields)
 
     def _next(self) -> bytes:
