@@ -9,10 +9,8 @@ cache with nothing left to read on it.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
@@ -33,9 +31,10 @@ from deston.l7 import hosted, http1
 from deston.l7.attempt import Rest, read_head, send
 from deston.l7.body import NO_BODY, response_body
 from deston.l7.cache import ConnectionCache, ServerConnection
-from deston.l7.headers import connection_options, response_fields, without_hop_by_hop
-from deston.l7.http1 import Fields, Framing, ResponseHead
-from deston.l7.leaving import ClientWatch
+from deston.l7.headers import without_hop_by_hop
+from deston.l7.http1 import Framing, ResponseHead
+from deston.l7.leaving import NO_WATCH, ClientWatch
+from deston.l7.plan import Plan, plan_of
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
@@ -47,11 +46,8 @@ log = logging.getLogger("deston.l7")
 #: Opens a connection to a server of a pool: TCP, and TLS on it where the server asks for that.
 Connect = Callable[[Pool, Server], ByteStream]
 
-_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _SERVER_ERROR = 500
-# A server counts from when it sent, we from when we received.
-KEEP_ALIVE_MARGIN = 1.0
 
 
 class Exchange:
@@ -144,7 +140,7 @@ class Exchange:
     def _watch_queue(self, waiter: Interruptible) -> Watching:
         """Look whether the client leaves while it waits."""
         request = self._request
-        return _NO_WATCH if request.stream is None else ClientWatch(request.stream, waiter, request.minor_version > 0)
+        return NO_WATCH if request.stream is None else ClientWatch(request.stream, waiter, request.minor_version > 0)
 
     def _next_lease(self, tried: list[Server], error: DestonError) -> Lease | None:
         """A lease on another server after a try that failed with ``error``; None where no try may follow."""
@@ -256,7 +252,7 @@ class Exchange:
             if request.stream is not None:
                 watch = ClientWatch(request.stream, stream, early is None and request.minor_version > 0)
             head = early or read_head(incoming, request, timeout)
-            plan = _plan(head, request)
+            plan = plan_of(head, request)
         except BaseException as error:
             if watch is not None:
                 watch.end()
@@ -293,7 +289,7 @@ class Exchange:
         )  # fmt: skip
 
     def _at_once(
-        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: _Plan, whole: Bytes, idle: float
+        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: Plan, whole: Bytes, idle: float
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
         lease.server.bytes_out += len(whole)
@@ -306,47 +302,3 @@ class Exchange:
         fields = without_hop_by_hop(head.fields, _NO_OPTIONS)
         fields += [(b"Connection", b"upgrade"), *((b"Upgrade", one) for one in head.named.get(b"upgrade", ()))]
         return Response(head.status, head.reason, fields, 0, reading.read, reading.close, tunnel=reading.tunnel())
-
-
-class _NoWatch:
-    """Looks for no client: its connection is not known."""
-
-    def end(self) -> None:
-        """There is nothing to end."""
-
-
-_NO_WATCH = _NoWatch()
-
-
-class _Plan(NamedTuple):
-    """What follows from a response's head for requests of one kind: how its body ends, and what goes on to the client.
-
-    ``length`` is that of the body where it is known from the head, else None.
-    """
-
-    framing: Framing
-    body_length: int
-    length: int | None
-    idle_seconds: float
-    fields: Fields
-
-
-def _plan(head: ResponseHead, request: Request) -> _Plan:
-    """What follows from a head; raises ``BadResponse`` where its framing is in doubt."""
-    key = (_plan, request.method == b"HEAD", request.takes_trailers, request.listener.via)
-    plan: _Plan | None = head.fields.kept.get(key)
-    if plan is None:
-        framing, length = http1.response_framing(request.method, head)
-        known = length if framing in (Framing.NONE, Framing.LENGTH) else None
-        idle_seconds = 0.0 if framing is Framing.CLOSE else _idle_time(head)
-        fields = response_fields(head, request.takes_trailers, request.listener.via)
-        plan = head.fields.kept[key] = _Plan(framing, length, known, idle_seconds, fields)
-    return plan
-
-
-def _idle_time(head: ResponseHead) -> float:
-    """How long a server keeps the connection after a response by its own word, in seconds."""
-    if not http1.keeps_alive(head, connection_options(head.named)):
-        return 0.0
-    said = [_KEEP_ALIVE_TIMEOUT.search(value) for value in head.named.get(b"keep-alive", ())]
-    return max(0.0, min([float(match[1]) - KEEP_ALIVE_MARGIN for match in said if match], default=float("inf")))

@@ -72,3 +72,13 @@ class ClientWatch:
     def _cancel(self) -> None:
         if not self._is_over:
             self._server.interrupt(ClientGone("the client left before its response was there"))
+
+
+class NoWatch:
+    """Looks for no client: its connection is not known."""
+
+    def end(self) -> None:
+        """There is nothing to end."""
+
+
+NO_WATCH = NoWatch()

@@ -17,7 +17,7 @@ from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, Forwarded, ListenerConfig, Protocol
-from deston.errors import DestonError, NoRoute, NoServerAvailable, RequestTooLarge
+from deston.errors import DestonError, NoRoute, RequestTooLarge
 from deston.l7 import headers, http1
 from deston.l7.affinity import Affinity, read_secret
 from deston.l7.answers import refusal
@@ -83,11 +83,8 @@ class Proxy:
                 raise NoRoute("no route matches")
             pool = self.registry.pool(name)
             return self._exchange(request, pool, fields, target, host, client, trusted).run()
-        except NoServerAvailable as error:
-            log.info("%s: a request was refused: %s", listener.name, error)
-            return refusal(error, named=_named(request))
         except DestonError as error:
-            log.debug("%s %s: %s", request.method, request.target, error)
+            site.tell(error)
             return refusal(error, named=_named(request))
 
     def site(self, listener: ListenerConfig) -> Site:

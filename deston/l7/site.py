@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -100,6 +101,8 @@ class Site:
         self._router = Router(route for route in routes if route.listener in ("", listener.name))
         self._ways = {route.name: Way(listener, route) for route in routes if not route.is_tcp}
         self._way_without_route = Way(listener)
+        self._told_at = -1.0
+        self._untold = 0
         self._pages = Pages(listener.error_pages)
         access = AccessRules(listener.allow, listener.deny)
         self._access = None if access.is_trivial else access
@@ -126,7 +129,7 @@ class Site:
         try:
             response = self._answer(asked, fields, send)
         except DestonError as error:
-            self._tell(request, error)
+            self.tell(error)
             response = answers.refusal(error, self._pages, fields.named)
             if request.record is not None:
                 request.record.code = code_of_refusal(error)
@@ -153,9 +156,17 @@ class Site:
             record.end(len(response.whole or b""))
         return response
 
-    def _tell(self, request: Request, error: DestonError) -> None:
-        level = logging.INFO if isinstance(error, NoServerAvailable) else logging.DEBUG
-        log.log(level, "%s: a request was refused: %s", self.listener.name, error)
+    def tell(self, error: DestonError) -> None:
+        """Tell the operator of a refused request; of what lasts, once a second, and how often it happened."""
+        if not isinstance(error, NoServerAvailable):
+            log.debug("%s: a request was refused: %s", self.listener.name, error)
+            return
+        self._untold += 1
+        now = time.monotonic()
+        if now - self._told_at >= 1.0:
+            times = f" ({self._untold} such requests)" if self._untold > 1 else ""
+            log.info("%s: a request was refused: %s%s", self.listener.name, error, times)
+            self._told_at, self._untold = now, 0
 
     def _answer(self, asked: Asked, fields: Fields, send: Send) -> Response:
         values, named = asked.values, fields.named

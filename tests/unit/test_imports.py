@@ -62,6 +62,9 @@ PURE = (
     "l7.headers",
     "l7.http1",
     "l7.routing",
+    "l7.header_rules",
+    "l7.plan",
+    "l7.rewriting",
     "l7.terms",
 )
 IMPURE = {"_socket", "gevent", "gunicorn", "requests", "select", "selectors", "socket", "ssl", "urllib3"}
