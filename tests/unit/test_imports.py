@@ -62,8 +62,6 @@ PURE = (
     "l7.headers",
     "l7.http1",
     "l7.routing",
-    "l7.header_rules",
-    "l7.plan",
     "l7.rewriting",
     "l7.terms",
 )
