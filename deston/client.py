@@ -19,6 +19,7 @@ from typing import Any
 import requests
 from gevent import monkey
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from deston.balancer.pool import Lease, Pool
@@ -184,17 +185,22 @@ class PoolAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
         """A connection to the server that was picked."""
-        _, found = self.build_connection_pool_key_attributes(request.origin, verify, cert)
-        pool_keys: dict[str, Any] = {**found}
         server, tls = request.server, self.pool.config.tls
         endpoint = server.endpoint_or_fail()
+        pool_keys: dict[str, Any] = {}
         if server.tls:
+            if verify is True:
+                verify = (tls.ca or DEFAULT_CA_BUNDLE_PATH) if tls.verify else False
+            if cert is None and tls.client_certificate:
+                cert = (tls.client_certificate, tls.client_key or tls.client_certificate)
+            _, found = self.build_connection_pool_key_attributes(request.origin, verify, cert)
             name = tls.server_name or server.named.host
-            pool_keys |= {"assert_hostname": name, "server_hostname": name}
-            if tls.ca and verify is True:
-                pool_keys["ca_certs"] = tls.ca
+            pool_keys = {**found, "assert_hostname": name if verify else False, "server_hostname": name}
         scheme = _HTTPS if server.tls else "http"
         return self.poolmanager.connection_from_host(endpoint.host, endpoint.port, scheme, pool_kwargs=pool_keys)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the connection has it already, by the server's own scheme and not that of the URL."""
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         """What is asked for: never the URL of a proxy."""
@@ -227,14 +233,18 @@ class _Sent(requests.PreparedRequest):
 
 def _release_at_end(response: requests.Response, lease: Lease) -> None:
     """Let the lease of a response that is streamed end with it, also where the caller just drops it."""
-    close = response.close
+    raw: Any = response.raw
+    reference = weakref.ref(raw)
 
-    def close_and_release() -> None:
+    def release() -> None:
+        """Called by urllib3 at the end of a body, and when it is closed."""
         lease.release()
-        close()
+        alive = reference()
+        if alive is not None:
+            type(alive).release_conn(alive)
 
-    response.close = close_and_release  # type: ignore[method-assign]
-    weakref.finalize(response, _drop, lease, response.raw)
+    raw.release_conn = release
+    weakref.finalize(response, _drop, lease, raw)
 
 
 def _drop(lease: Lease, raw: Any) -> None:

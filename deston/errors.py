@@ -61,6 +61,14 @@ class StartError(DestonError):
     exit_status = 1
 
 
+class StoreError(DestonError):
+    """What processes share cannot be read or written."""
+
+
+class ChangeRefused(DestonError):
+    """An operator's change that makes no sense, such as to a server that there is not."""
+
+
 class NoServerAvailable(DestonError):
     """A pool has no server left that may be picked."""
 

@@ -8,6 +8,7 @@ Invariant: the tables are bounded, whatever keys come.
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections.abc import Callable, Iterable
 
 from deston.networks import AnyNetwork, Networks
@@ -73,27 +74,30 @@ class Buckets:
 class OpenByClient:
     """How many things of each client are open; ``limit`` is how many may be, 0 for any number."""
 
-    __slots__ = ("_open", "limit")
+    __slots__ = ("_lock", "_open", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self._lock = threading.Lock()  # Requests may run in threads.
         self._open: dict[str, int] = {}
 
     def enter(self, client: str) -> bool:
         """Count one more, where there may be; whether there may."""
-        count = self._open.get(client, 0)
-        if 0 < self.limit <= count:
-            return False
-        self._open[client] = count + 1
-        return True
+        with self._lock:
+            count = self._open.get(client, 0)
+            if 0 < self.limit <= count:
+                return False
+            self._open[client] = count + 1
+            return True
 
     def leave(self, client: str) -> None:
         """Count the end of one that was counted."""
-        left = self._open.get(client, 0) - 1
-        if left > 0:
-            self._open[client] = left
-        else:
-            self._open.pop(client, None)
+        with self._lock:
+            left = self._open.get(client, 0) - 1
+            if left > 0:
+                self._open[client] = left
+            else:
+                self._open.pop(client, None)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -103,7 +107,10 @@ class OpenByClient:
 
 
 def client_of(host: str) -> str:
-    """What counts as one client: an IPv4 address, or the first 64 bits of an IPv6 one."""
+    """What counts as one client: an IPv4 address, also where it is mapped, or the first 64 bits of an IPv6 one."""
     if ":" not in host:
         return host
+    mapped = host.lower().removeprefix("::ffff:")
+    if "." in mapped:
+        return mapped
     return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))

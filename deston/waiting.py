@@ -96,6 +96,9 @@ def _wait(
 ) -> Lease:
     told = waiter.told
     pool.queue.join(told.set)
+    if pool.has_room:
+        # Where requests run in threads, one may have ended before this one stood in the queue.
+        pool.queue.tell_next()
     try:
         while True:
             if not waiter.wait(deadline):

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from deston import __version__
-from deston.admin.routes import route_lines
+from deston.admin.routes import require_pages, route_lines
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
@@ -45,11 +45,12 @@ def check(file: str | None, routes: bool) -> None:
     """Check the configuration FILE and print all of its problems.
 
     Without FILE, it is $DESTON_CONFIG, conf/deston.conf, deston.conf or /etc/deston/deston.conf. The exit status is 0
-    if it is good, 2 if it is not, and 1 where a policy that it names cannot be made.
+    if it is good, 2 if it is not, and 1 where a policy or a page that it names cannot be used.
     """
     config = load(find_config(file))
     for pool in config.pools:
         make_policy(pool)
+    require_pages(config)
     if routes:
         click.echo("\n".join(route_lines(config)))
     else:

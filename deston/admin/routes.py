@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from deston.config.http_rules import Condition, RouteConfig
 from deston.config.model import Config, Protocol
+from deston.l7.answers import Fixed, Pages
 from deston.l7.routing import Router
 
 _HEADINGS = ("listener", "host", "path", "further conditions", "route", "leads to")
@@ -24,6 +25,15 @@ def route_lines(config: Config) -> list[str]:
         for one in config.listeners_of(Protocol.HTTP)
     ]
     return _aligned([_HEADINGS, *rows])
+
+
+def require_pages(config: Config) -> None:
+    """Raise ``StartError`` for the first page of a listener or a route that cannot be used."""
+    for listener in config.listeners:
+        Pages(listener.error_pages)
+    for route in config.routes:
+        if route.respond is not None:
+            Fixed(route.respond)
 
 
 def _row(host: str, route: RouteConfig) -> tuple[str, ...]:

@@ -80,6 +80,11 @@ class Pool:
         """Whether it has a server for new clients, however full it is."""
         return bool(self._candidates)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a server is not full."""
+        return any(not server.full for server in self._candidates)
+
     def pick(self, key: str, exclude: Collection[Server] = ()) -> Server:
         """Choose a server for a client.
 

@@ -49,8 +49,11 @@ class Queue:
 
     def tell_next(self) -> None:
         """Tell the one that waits the longest that there may be room."""
-        if self.waiting:
-            self.waiting.popleft()()
+        try:
+            wake = self.waiting.popleft()
+        except IndexError:  # Another thread was quicker.
+            return
+        wake()
 
     def __repr__(self) -> str:
         return f"<Queue {len(self.waiting)}>"

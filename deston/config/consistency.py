@@ -99,6 +99,14 @@ def _check_hashing(values: Tree, given: Tree, report: Report) -> None:
             report.add((*path, "hash_balance_factor"), "no server could have its share: at least 100, or 0")
 
 
+def _check_affinity(values: Tree, given: Tree, report: Report) -> None:
+    for name, pool in named_sections(values, "pools"):
+        written = (given.get("pools") or {}).get(name) or {}
+        for key in ("affinity_lifetime", "affinity_same_site"):
+            if key in written and pool["affinity_cookie"] == "":
+                report.add(("pools", name, key), "this key is of no use without affinity_cookie")
+
+
 def _require_certificate(values: Tree, given: Tree, report: Report) -> None:
     for name, pool in named_sections(values, "pools"):
         if pool["tls_client_key"] and pool["tls_client_certificate"] == "":
@@ -110,6 +118,7 @@ _RULES: tuple[Rule, ...] = (
     _require_servers,
     _find_pools,
     _check_hashing,
+    _check_affinity,
     require_pools,
     *ROUTE_RULES,
     *KEY_RULES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from deston.config.model import CheckType, LogFormat, Protocol, SendProxyProtocol
+from deston.config.model import CheckType, Forwarded, LogFormat, Protocol, SendProxyProtocol
 from deston.config.report import Path, Report, Rule, Tree
 from deston.config.routes import is_tcp
 from deston.config.values import named_sections, server_addresses
@@ -161,6 +161,27 @@ def _check_tcp_pools(values: Tree, given: Tree, report: Report) -> None:
                 report.add(("pools", name, "servers", server), "only http listeners reach applications")
 
 
+# What a listener tells servers of its clients by itself, in each form.
+_TOLD_BY_LISTENERS = {
+    Forwarded.X_FORWARDED: ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"),
+    Forwarded.RFC7239: ("forwarded",),
+}
+
+
+def _check_forwarded_rules(values: Tree, given: Tree, report: Report) -> None:
+    """A rule does not set what the listener writes anyway: the server would get both."""
+    listeners = [one for _, one in named_sections(values, "listeners") if one["protocol"] is _HTTP]
+    forms = {form for one in listeners for form in one["forwarded"] or ()}
+    told = {name for form in forms for name in _TOLD_BY_LISTENERS[form]}
+    for kind in ("listeners", "routes"):
+        for name, section in named_sections(values, kind):
+            for key in ("request_header_set", "request_header_add"):
+                for field, _ in section[key] or ():
+                    if field.lower() in told:
+                        why = f"listeners tell servers of {field} themselves: leave it out of forwarded"
+                        report.add((kind, name, key), why)
+
+
 def _check_log_forms(values: Tree, given: Tree, report: Report) -> None:
     for name, listener in named_sections(values, "listeners"):
         form = listener["access_log_format"]
@@ -187,6 +208,7 @@ KEY_RULES: tuple[Rule, ...] = (
     _check_udp_pools,
     _check_http_pools,
     _check_tcp_pools,
+    _check_forwarded_rules,
     _check_log_forms,
     _check_udp_binds,
     _require_payload,

@@ -142,7 +142,7 @@ def _compare_prefixes(values: Tree, given: Tree, report: Report) -> None:
         path, prefix = route["path"], route["strip_prefix"]
         if path == "":
             report.add(("routes", name, "path"), "a path begins with '/'")
-        elif path and prefix and not (route["path_exact"] or path).startswith(prefix):
+        elif path and prefix and not route["path_regex"] and not _begins_with(route["path_exact"] or path, prefix):
             report.add(("routes", name, "strip_prefix"), f"{prefix!r} is not the beginning of path {path!r}")
         written = [key for key in _PATHS if key in _given(given, name)]
         if len(written) > 1:
@@ -151,6 +151,12 @@ def _compare_prefixes(values: Tree, given: Tree, report: Report) -> None:
             report.add(("routes", name, "replace_prefix"), "strip_prefix takes away what this would replace")
         elif route["replace_prefix"] and "path" not in written:
             report.add(("routes", name, "replace_prefix"), "this replaces path, which the route does not have")
+
+
+def _begins_with(path: str, prefix: str) -> bool:
+    """Whether a path begins with a prefix, by whole segments."""
+    plain = prefix.rstrip("/")
+    return path == plain or path.startswith(f"{plain}/")
 
 
 def _check_answers(values: Tree, given: Tree, report: Report) -> None:

@@ -42,8 +42,8 @@ log = logging.getLogger("deston.l7")
 Forward = Callable[[Request], Response]
 #: Told of each exchange: the request, its response, the bytes of the body that were sent, and the seconds it took.
 Account = Callable[[Request, Response, int, float], None]
-#: Answers what cannot be read as a request: to whom it came, the error, the peer and the scheme.
-Refuse = Callable[[ListenerConfig, DestonError, str, str], Response]
+#: Answers what cannot be read as a request: to whom it came, the error, peer and scheme, and whether it is logged.
+Refuse = Callable[[ListenerConfig, DestonError, str, str, bool], Response]
 #: Carries bytes both ways: the client's stream, what was read of it ahead, and the server's side.
 Carry = Callable[[ByteStream, bytes, Tunnel], None]
 
@@ -53,7 +53,7 @@ MOST_EMPTY_LINES = 4
 WAIT_WHEN_STOPPING = 1.0
 
 
-def _refused_plainly(listener: ListenerConfig, error: DestonError, peer: str, scheme: str) -> Response:
+def _refused_plainly(listener: ListenerConfig, error: DestonError, peer: str, scheme: str, logs: bool) -> Response:
     return refusal(error)
 
 
@@ -182,15 +182,15 @@ class ClientConnection:
             self._account_for(request, started)
         return keep
 
-    def _refused(self, error: DestonError) -> Response:
-        return self._refuse(self._listener, error, self._peer, self._scheme)
+    def _refused(self, error: DestonError, logs: bool = True) -> Response:
+        return self._refuse(self._listener, error, self._peer, self._scheme, logs)
 
     def _account_for(self, request: Request, started: float, error: BaseException | None = None) -> None:
         """Tell logs of an exchange that is over, or broke off."""
         record = request.record
         if record is not None:
-            if self._answered is not None:
-                record.status = self._answered.status
+            if self._answered is not None and self._answered.status != record.status:
+                record.failed_late(self._answered.status)
             record.end(self._sent, error)
         if self._account is not None and self._answered is not None:
             self._account(request, self._answered, self._sent, time.monotonic() - started)
@@ -261,11 +261,12 @@ class ClientConnection:
         whole = response.whole
         if whole is not None:
             keep = keep and body.is_read
-            self._answered, self._sent = response, len(whole)
+            self._answered, self._sent = response, 0
             start = _start(response, keep, minor_version, False)
             if method == b"HEAD":
                 self._stream.write(start)
             else:
+                self._sent = len(whole)
                 self._stream.write_both(start, whole)
             return keep
         try:
@@ -298,7 +299,7 @@ class ClientConnection:
         except DestonError as error:
             if not unsent:
                 raise
-            return self._answer(refusal(error), body, method, minor_version, False)
+            return self._answer(self._refused(error, logs=False), body, method, minor_version, False)
         if response.send_to is not None and not chunked:
             stream.write_both(unsent, piece)
             self._sent += len(piece)

@@ -13,6 +13,7 @@ import logging
 import os
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,8 @@ log = logging.getLogger("deston.l7")
 # The arbiter kills a worker that outlives this. A worker ends its drain by itself before: gunicorn's looks once a
 # second, first for the stop, then for what is still open, and takes a second to cut that off.
 _GRACE_BEYOND_DRAIN = 5
+# How long the applications of a configuration may take to be loaded, in seconds.
+_PATIENCE = 30
 _STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -100,10 +103,30 @@ def _require_files(config: Config) -> None:
     affinities(config)
     for pool in config.pools:
         make_policy(pool)
+    _require_applications(config)
     for listener in config.listeners_of(Protocol.HTTP):
         require_pages(listener, config.routes)
         require_log(listener.access_log, listener.name)
     Handshakes(config.listeners_of(Protocol.HTTP), speaks_http2=False)
+
+
+def _require_applications(config: Config) -> None:
+    """Raise ``StartError`` for the first application of the configuration that cannot be loaded.
+
+    Another process tries: here they would be loaded before gevent's patch, and once for all workers to come.
+    """
+    names = {server.address.application for pool in config.pools for server in pool.servers} - {""}
+    if not names:
+        return
+    code = "import sys; from deston.l7.hosted import find_application; [find_application(one) for one in sys.argv[1:]]"
+    command = [sys.executable, "-c", code, *sorted(names)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise StartError(f"an application could not be loaded within {_PATIENCE}s: {', '.join(names)}") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it ends its process"]
+        raise StartError(said[-1].removeprefix("deston.errors.StartError: "))
 
 
 def _require_own_worker(server: Any, config: Config) -> None:

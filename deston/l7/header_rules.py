@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from deston.config.http_rules import HeaderRules
 from deston.config.templates import Template
-from deston.l7.http1 import Field, Fields
+from deston.l7.http1 import Field, Fields, field_lines
 from deston.l7.query import cookie
 from deston.l7.request import Request
 
@@ -22,7 +22,7 @@ Value = Callable[[str], str]
 class FieldRules:
     """The rules of one direction, of a listener and then of a route."""
 
-    __slots__ = ("_added", "_gone", "_is_static")
+    __slots__ = ("_added", "_all_gone", "_gone", "_is_static", "_lines")
 
     def __init__(self, *rules: HeaderRules) -> None:
         self._gone: list[frozenset[bytes]] = []
@@ -31,14 +31,32 @@ class FieldRules:
             names = [*one.remove, *(name for name, _ in one.set)]
             self._gone.append(frozenset(name.lower().encode() for name in names))
             self._added.append([(name.encode(), Template(value)) for name, value in (*one.set, *one.add)])
+        self._all_gone = frozenset().union(*self._gone)
         self._is_static = not any(template.names for step in self._added for _, template in step)
+        self._lines = field_lines(self._apply((), str)) if self._is_static else b""
 
     def __bool__(self) -> bool:
         return bool(self._gone)
 
     def takes_out(self, name: bytes) -> bool:
         """Whether a field of that name, in lower case, is taken out or replaced."""
-        return any(name in gone for gone in self._gone)
+        return name in self._all_gone
+
+    def without(self, fields: list[Field]) -> list[Field]:
+        """The fields without those that are taken out or replaced; of a head that repeats that is found once."""
+        if not isinstance(fields, Fields):
+            return self._kept(fields)
+        found: Fields | None = fields.kept.get((self, False))
+        if found is None:
+            found = fields.kept[self, False] = Fields(self._kept(fields))
+        return found
+
+    def _kept(self, fields: Iterable[Field]) -> list[Field]:
+        return [field for field in fields if field[0].lower() not in self._all_gone]
+
+    def lines(self, value: Value) -> bytes:
+        """The lines of the fields that are set and added."""
+        return self._lines if self._is_static else field_lines(self._apply((), value))
 
     def apply(self, fields: list[Field], value: Value) -> list[Field]:
         """The fields after the rules.

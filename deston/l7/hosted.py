@@ -25,12 +25,14 @@ from deston.l7 import http1
 from deston.l7.body import RequestBody
 from deston.l7.headers import HOP_BY_HOP, connection_options, without_hop_by_hop
 from deston.l7.http1 import Field, RequestHead, by_name
+from deston.l7.record import BROKE_OFF, Record
 from deston.l7.request import Request, Response
 
 log = logging.getLogger("deston.l7")
 
 WsgiApplication = Callable[..., Iterable[bytes]]
 
+_WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _MOST_FIELDS = 1000
 _LONGEST_LINE = 1 << 20
 _NOT_REPEATED = frozenset({b"content-type", b"content-length"})
@@ -46,7 +48,7 @@ def find_application(name: str) -> WsgiApplication:
         found: Any = importlib.import_module(module)
         for attribute in path.split("."):
             found = getattr(found, attribute)
-    except Exception as error:  # It is the user's code: anything may come out of it.
+    except (Exception, SystemExit) as error:  # It is the user's code: anything may come out of it.
         raise StartError(f"the application {name} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise StartError(f"the application {name} cannot be called")
@@ -64,10 +66,10 @@ def call(lease: Lease, request: Request, head: bytes) -> Response:
     started = _Started()
     try:
         pieces = find_application(name)(_environ(parsed, request), started)
-        return _Hosted(lease, name, pieces, started, request.method == b"HEAD").response()
+        return _Hosted(lease, name, pieces, started, request.method == b"HEAD", request.record).response()
     except DestonError:
         raise
-    except Exception as error:  # Whatever it is, it is the application's.
+    except (Exception, SystemExit) as error:  # Whatever it is, it is the application's.
         log.exception("the application %s failed", name)
         raise ApplicationError(f"the application {name} failed: {type(error).__name__}") from error
 
@@ -93,7 +95,15 @@ class _Started:
 class _Hosted:
     """A response that an application gives piece by piece; its lease ends with it."""
 
-    def __init__(self, lease: Lease, name: str, pieces: Iterable[bytes], started: _Started, is_head: bool) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        name: str,
+        pieces: Iterable[bytes],
+        started: _Started,
+        is_head: bool,
+        record: Record | None,
+    ) -> None:
         self._lease = lease
         self._name = name
         self._iterable = pieces
@@ -101,6 +111,8 @@ class _Hosted:
         self._started = started
         self._is_open = True
         self._is_head = is_head
+        self._has_body = True
+        self._record = record
         self._left = -1  # Of a body whose length was said.
 
     def response(self) -> Response:
@@ -114,12 +126,18 @@ class _Hosted:
         except BaseException:
             self._close_pieces()
             raise
+        if status < HTTPStatus.OK:
+            raise BadResponse(f"{self._name} gave an interim status, which PEP 3333 has no place for")
         named = by_name(fields)
         length = http1.content_length(named, BadResponse)
-        if length is None and (self._is_head or status < HTTPStatus.OK or status in (204, 304)):
+        # What has no body (RFC 9110 section 6.4.1) has none, whatever the application gives.
+        self._has_body = not self._is_head and status not in _WITHOUT_BODY
+        if status == HTTPStatus.NO_CONTENT:
+            fields = [field for field in fields if field[0].lower() != b"content-length"]
+        if not self._has_body:
             length = 0
         self._left = -1 if length is None else length
-        ahead = [first] if first else []
+        ahead = [first] if first and self._has_body else []
         kept = without_hop_by_hop(fields, connection_options(named))
         if b"date" not in named:
             kept.append((b"Date", formatdate(usegmt=True).encode()))
@@ -127,6 +145,9 @@ class _Hosted:
         def read() -> bytes:
             return self._counted(ahead.pop() if ahead else self._next_or_cut())
 
+        if not self._has_body:
+            self.close()
+            return Response(status, reason, kept, 0, whole=b"")
         return Response(status, reason, kept, length, read, self.close, is_at_hand=lambda: True)
 
     def _head(self) -> tuple[int, bytes, list[Field]]:
@@ -159,19 +180,21 @@ class _Hosted:
             return self._next()
         except DestonError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if self._record is not None:
+                self._record.code = BROKE_OFF
             log.exception("the application %s failed within its response", self._name)
             raise BadResponse(f"the application {self._name} failed within its response") from error
 
     def _counted(self, piece: bytes) -> bytes:
         """A piece of a body, which must be as long as was said."""
         self._lease.server.bytes_out += len(piece)
-        if self._is_head:
-            return b""
         if self._left >= 0:
             if len(piece) > self._left:
                 piece = piece[: self._left]
             elif not piece and self._left:
+                if self._record is not None:
+                    self._record.code = BROKE_OFF
                 raise BadResponse(f"the response of {self._name} is {self._left} bytes too short")
             self._left -= len(piece)
         return piece
@@ -182,6 +205,9 @@ class _Hosted:
             self._is_open = False
             try:
                 self._close_pieces()
+            except (Exception, SystemExit):
+                # The response is whole: only the application has lost something.
+                log.exception("the application %s failed when its response was closed", self._name)
             finally:
                 self._lease.release()
 

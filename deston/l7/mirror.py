@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 
 import gevent
 
 from deston.config.http_rules import Mirror
-from deston.errors import DestonError
+from deston.errors import BadResponse, DestonError
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.http1 import Field
 from deston.l7.request import Request, Response
@@ -25,6 +26,8 @@ log = logging.getLogger("deston.l7")
 
 # Copies under way at one time; with 64 KiB each, four MiB of bodies.
 MOST_COPIES = 64
+# An answer that takes longer, in seconds, or is larger, in bytes, holds a place for nothing.
+LONGEST, LARGEST = 60.0, 16 << 20
 
 #: Sends a copy of a request to a pool by its name.
 Send = Callable[[Request, str], Response]
@@ -76,7 +79,7 @@ class Mirroring:
             return
         again = Request(
             request.listener, request.method, target, fields, body, request.peer, request.scheme,
-            request.minor_version, identity=request.identity,
+            request.minor_version, identity=request.identity, added=request.added,
         )  # fmt: skip
         self._under_way += 1
         gevent.spawn(self._send, again, status, send)
@@ -85,8 +88,7 @@ class Mirroring:
         try:
             response = send(request, self._config.pool)
             try:
-                while response.whole is None and response.read():
-                    gevent.sleep(0)
+                _read_out(response)
             finally:
                 response.close()
         except DestonError as error:
@@ -103,6 +105,16 @@ class Mirroring:
             f"copies for {self._config.pool}: answered {self.answered}, with another kind of status {self.differing}, "
             f"failed {self.failed}, dropped {self.dropped}"
         )
+
+
+def _read_out(response: Response) -> None:
+    """Read a response to its end, as far as that is worth it."""
+    until, left = time.monotonic() + LONGEST, LARGEST
+    while response.whole is None and (piece := response.read()):
+        left -= len(piece)
+        if left < 0 or time.monotonic() > until:
+            raise BadResponse("its answer is endless")
+        gevent.sleep(0)
 
 
 def _copied(body: RequestBody, most: int) -> RequestBody | None:

@@ -42,6 +42,8 @@ Write = Callable[[str], None]
 
 #: In good order, and answered by Deston itself because a route says so.
 GOOD, OWN_ANSWER = "--", "LR"
+#: Broken off by the server within its response.
+BROKE_OFF = "SD"
 # The first kind that fits an error with which a request was refused says how it ended.
 _REFUSED: tuple[tuple[type[DestonError], str], ...] = (
     (QueueTimeout, "sQ"),
@@ -123,10 +125,16 @@ class Record:
             self.code = next((code for kind, code in _BROKEN_BY_CLIENT if isinstance(cause, kind)), "KD")
         self._write(self.line())
 
+    def failed_late(self, status: int) -> None:
+        """The client got another status than the server's, whose response could not be begun."""
+        self.status = status
+        if self.code == GOOD or self.code[1] == "D":
+            self.code = f"{self.code[0] if self.code != GOOD else 'S'}H"
+
     def line(self) -> str:
         """The line."""
         if self._template is not None:
-            return self._template.fill(lambda name: _plain(self.value(name)) or _UNKNOWN)
+            return self._template.fill(lambda name: _quoted(self.value(name)) or _UNKNOWN)
         if self._form is LogFormat.JSON:
             return json.dumps(self._facts())
         combined = self._combined()

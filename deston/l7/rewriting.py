@@ -73,7 +73,9 @@ def location_for_client(value: bytes, server: Origin, client: Origin, prefixes: 
     if value[:1] == b"/" and value[:2] != b"//":
         return prefixes.to_client(value)
     found = _ABSOLUTE.fullmatch(value)
-    if found is None or not server.has(found[1], found[2]):
+    # A server that heeds X-Forwarded-Proto names itself by the client's scheme.
+    names = (server, client) if server.host == client.host else (server,)
+    if found is None or not any(one.has(found[1], found[2]) for one in names):
         return value
     path = prefixes.to_client(found[3]) if found[3][:1] == b"/" else found[3]
     return b"%b://%b%b" % (client.scheme, client.host, path) if client.host else path or b"/"
@@ -103,6 +105,8 @@ def redirect_location(redirect: Redirect, path: str, target: bytes, client: Orig
     ``path`` is that of the redirect, filled in, and empty where ``target`` stays, which is the client's as the route
     rewrites it.
     """
+    if target == b"*":
+        target = b"/"  # Of OPTIONS, which asks about the host as a whole.
     scheme = redirect.scheme.encode() or client.scheme
     host = redirect.host.encode() or client.host
     if scheme != client.scheme and not redirect.host:

@@ -41,16 +41,20 @@ log = logging.getLogger("deston.l7")
 # A client's own id: what no log, shell or page could take for something else.
 _ID = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
 _ID_BYTES = 16
+_LISTS = frozenset({b"ratelimit", b"ratelimit-policy"})
 
 
 class Asked:
     """One request on its way through the rules."""
 
-    __slots__ = ("client", "counted", "fields", "host", "pool", "request", "server", "target", "told", "trusted",
-                 "values", "way")  # fmt: skip
+    __slots__ = (
+        "came", "client", "counted", "fields", "host", "pool", "request", "server", "target", "told", "trusted",
+        "values", "way",
+    )  # fmt: skip
 
     def __init__(self, request: Request, fields: Fields) -> None:
         self.request = request
+        self.came = fields
         self.fields: list[Field] = fields
         self.host = b""
         self.target = request.target
@@ -114,7 +118,7 @@ class Site:
         self.has_routes = not self._router.is_empty
         #: Whether there is no rule at all but routes, so that only those need to come here which take one with rules.
         self.is_plain = self._way_without_route.is_plain and not (
-            affinities or self._access or self._rate or self._under_way or self._id_field or write
+            affinities or self._access or self._rate or self._under_way is not None or self._id_field or write
             or listener.error_pages
         )  # fmt: skip
 
@@ -146,12 +150,16 @@ class Site:
         way = self._way_of(asked, fields)
         return None if way is self._way_without_route else way
 
-    def refuse(self, error: DestonError, peer: str = "", scheme: str = "http") -> Response:
-        """The answer to what could not be read as a request."""
-        response = answers.refusal(error, self._pages)
-        if self._write is not None:
+    def refuse(self, error: DestonError, peer: str = "", scheme: str = "http", logs: bool = True) -> Response:
+        """The answer to what could not be read as a request; ``logs`` is whether there is to be a line about it."""
+        fields = Fields([])
+        asked = Asked(Request(self.listener, b"", b"", fields, NO_BODY, peer, scheme), fields)
+        if self._id_field:
+            self._give_id(asked, fields)
+        response = self._finished(answers.refusal(error, self._pages), asked)
+        if self._write is not None and logs:
             record = Record(self.listener, self._write, self._template)
-            record.values = Values(Request(self.listener, b"", b"", [], NO_BODY, peer, scheme), b"", peer)
+            record.values = asked.values
             record.status, record.code = response.status, code_of_refusal(error)
             record.end(len(response.whole or b""))
         return response
@@ -195,13 +203,11 @@ class Site:
     def _give_id(self, asked: Asked, fields: Fields) -> None:
         """Keep the request's own id where it has a good one, else make one for it."""
         given = fields.named.get(self._id_lowered)
-        if given is not None and len(given) == 1 and _ID.fullmatch(given[0]):
-            request_id = given[0]
-        else:
-            request_id = os.urandom(_ID_BYTES).hex().encode()
-            asked.request.added = b"%b: %b\r\n" % (self._id_field, request_id)
-            if given is not None:
-                asked.fields = [field for field in fields if field[0].lower() != self._id_lowered]
+        if given is not None:
+            asked.fields = [field for field in fields if field[0].lower() != self._id_lowered]
+        is_kept = given is not None and len(given) == 1 and _ID.fullmatch(given[0]) is not None
+        request_id = given[0] if given and is_kept else os.urandom(_ID_BYTES).hex().encode()
+        asked.request.added = b"%b: %b\r\n" % (self._id_field, request_id)
         asked.values.request_id = request_id.decode()
         asked.told.append((self._id_field, request_id))
 
@@ -237,7 +243,7 @@ class Site:
             return way.fixed.answer(self._pages, fields.named)
         assert way.redirect is not None
         path = Template(way.redirect.path).fill(asked.values)
-        client = Origin(asked.request.scheme.encode(), asked.host)
+        client = Origin(self._scheme(asked, fields), asked.host)
         location = redirect_location(way.redirect, path, way.prefixes.to_server(asked.target), client)
         return answers.redirect(way.redirect.status, location, self._pages, fields.named)
 
@@ -245,10 +251,14 @@ class Site:
         pool, affinity, preferred = self._pool_of(way, fields)
         asked.pool = pool
         asked.values.pool = pool.name
-        if affinity is not None:
-            asked.fields = affinity.without(asked.fields)
+        for name in way.pools if self._affinities else ():
+            if name in self._affinities:
+                asked.fields = self._affinities[name].without(asked.fields)
         if way.request_rules:
-            asked.fields = way.request_rules.apply(asked.fields, asked.values)
+            # Lines of their own, behind all that is taken out: no option of Connection and no rule about what strangers
+            # may say touches them.
+            asked.fields = way.request_rules.without(asked.fields)
+            asked.request.added += way.request_rules.lines(asked.values)
         if way.prefixes:
             asked.target = way.prefixes.to_server(asked.target)
         response, server = send(asked, pool, preferred)
@@ -275,9 +285,11 @@ class Site:
             for name in way.pools:
                 affinity = self._affinities.get(name)
                 known = affinity.server(self._registry.pool(name), fields.named) if affinity is not None else None
-                if known is not None:
+                if known is not None and known.keeps:
                     return self._registry.pool(name), affinity, known
         name = way.pool()
+        if len(way.pools) > 1 and not self._registry.pool(name).is_available:
+            name = next((one for one in way.pools if self._registry.pool(one).is_available), name)
         return self._registry.pool(name), self._affinities.get(name), None
 
     def _scheme(self, asked: Asked, fields: Fields) -> bytes:
@@ -289,7 +301,7 @@ class Site:
         """A response after the rules; the client is counted until it was sent."""
         way = asked.way or self._way_without_route
         if way.map_back and asked.pool is not None and asked.server is not None:
-            client = Origin(asked.request.scheme.encode(), asked.host)
+            client = Origin(self._scheme(asked, asked.came), asked.host)
             server = Origin(b"https" if asked.server.tls else b"http", host_for(asked.pool, asked.server, asked.host))
             response.fields = way.for_client(response.fields, server, client)
         if asked.told:
@@ -327,9 +339,9 @@ class Site:
 
 
 def _add(response: Response, told: list[Field]) -> None:
-    """Add fields to a response, in the place of those of their names."""
+    """Add fields to a response, in the place of those of their names; several limits may tell of themselves."""
     fields = response.fields
-    names = {name.lower() for name, _ in told}
+    names = {name.lower() for name, _ in told} - _LISTS
     if not isinstance(fields, Fields) or not names.isdisjoint(fields.named):
         response.fields = [field for field in fields if field[0].lower() not in names]
     response.added = [*response.added, *told]

@@ -45,7 +45,7 @@ class Wrapped:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says. Raises ``ConfigError`` or ``StartError`` with the first one."""
         balancer = self.balancer
-        if balancer.runtime is None:
+        if not balancer.is_started:
             balancer.start(load(self._config, Protocol.HTTP) if isinstance(self._config, str) else self._config)
         if self._is_for_pool(environ):
             return balancer(environ, start_response)

@@ -13,6 +13,7 @@ import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
@@ -83,18 +84,23 @@ class Application:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
-        self.listeners = config.listeners_of(Protocol.HTTP)
-        self._listeners = Listeners(self.listeners)
         for pool in config.pools:
             for server in pool.servers:
                 if server.address.application:
                     find_application(server.address.application)
         threaded = not monkey.is_module_patched("socket")
-        self.runtime = Runtime(config, threaded)
-        self._logs = AccessLogs("deston-l7", threaded)
-        proxy = Proxy(self.runtime.registry, config, logs=self._logs)
-        self.runtime.monitor.start()
-        self._proxy = proxy
+        runtime, logs = Runtime(config, threaded), AccessLogs("deston-l7", threaded)
+        proxy = Proxy(runtime.registry, config, logs=logs)
+        runtime.monitor.start()
+        self.listeners = config.listeners_of(Protocol.HTTP)
+        self._listeners = Listeners(self.listeners)
+        self.runtime, self._logs = runtime, logs
+        self._proxy = proxy  # Last of all: from here on other threads take it to be complete.
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it can serve."""
+        return self._proxy is not None
 
     def stop(self) -> None:
         """End the health checks, and log what each server was used for."""
@@ -118,10 +124,15 @@ class Application:
         assert self._proxy is not None
         return self._proxy.forward(request)
 
-    def refuse(self, listener: ListenerConfig, error: DestonError, peer: str, scheme: str) -> Response:
-        """The answer to what an adapter could not read as a request; after ``start``."""
+    def refuse(
+        self, listener: ListenerConfig, error: DestonError, peer: str, scheme: str, logs: bool = True
+    ) -> Response:
+        """The answer to what an adapter could not read as a request, or could not begin to answer; after ``start``.
+
+        ``logs`` is whether there is to be a line about it.
+        """
         assert self._proxy is not None
-        return self._proxy.site(listener).refuse(error, peer, scheme)
+        return self._proxy.site(listener).refuse(error, peer, scheme, logs)
 
     def way_of(self, request: Request) -> Way | None:
         """What the route does that takes a request, or None where none does; after ``start``.
@@ -135,6 +146,12 @@ class Application:
         """Whether a pool has a server for new clients; after ``start``."""
         assert self.runtime is not None
         return self.runtime.registry.pool(pool).is_available
+
+    def _refuse_late(self, request: Request | None, error: DestonError) -> Response:
+        """The answer where a server's could not be begun."""
+        if request is None:
+            return refusal(error)
+        return self.refuse(request.listener, error, request.peer, request.scheme, logs=False)
 
     def listener_at(self, address: Any) -> ListenerConfig:
         """The listener that is bound to a socket's address; after ``start``."""
@@ -152,7 +169,7 @@ class Application:
                 raise _after_tunnel(response, response.tunnel, client, record)
             # A body that nobody read would be taken for the next request, or waited for.
             response.last = response.last or (request is not None and not request.body.is_read)
-            body = _respond(response, environ, start_response, client, record)
+            body = _respond(response, environ, start_response, client, record, partial(self._refuse_late, request))
         finally:
             if not isinstance(body, _Body):
                 client.close()
@@ -199,6 +216,7 @@ def _respond(
     start_response: StartResponse,
     client: GunicornClient,
     record: Record | None,
+    refuse: Callable[[DestonError], Response],
 ) -> Iterable[bytes]:
     has_body = environ["REQUEST_METHOD"] != "HEAD"
     first = b""
@@ -208,9 +226,9 @@ def _respond(
             first = response.read()
         except DestonError as error:
             response.close()
-            response = refusal(error)
+            response = refuse(error)
             if record is not None:
-                record.status = response.status
+                record.failed_late(response.status)
     try:
         if response.last:
             _close_after(start_response)
@@ -296,11 +314,13 @@ class _Body:
         """
         if not self._is_whole:
             self._client.reset()
-        self._response.close()
-        self._client.close()
-        if self._record is not None:
-            self._record.end(self._sent, None if self._is_whole else self._error)
-            self._record = None
+        try:
+            self._response.close()
+            self._client.close()
+        finally:
+            record, self._record = self._record, None
+            if record is not None:
+                record.end(self._sent, None if self._is_whole else self._error)
 
 
 application = Application()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3.exceptions import InsecureRequestWarning
 
 from deston.address import Address
 from deston.client import PoolAdapter
@@ -19,6 +20,7 @@ from deston.errors import ConfigError, StartError
 from tests.integration.configs import http, pool, write_config
 from tests.integration.echo import EchoServer
 from tests.integration.processes import wait_until
+from tests.integration.servers import Certificate, Nginx
 from tests.integration.wire import reserved_port
 
 BASE = "http://app.pool"
@@ -102,12 +104,16 @@ def test_timeouts_are_the_pools(session: requests.Session, servers: list[EchoSer
 
 
 def test_a_response_that_is_streamed_counts_until_its_end(session: requests.Session, servers: list[EchoServer]) -> None:
-    """Closing it, or just dropping it, ends its lease."""
+    """Reading it to the end, closing it, or just dropping it, ends its lease."""
     adapter = mount(session, servers[0].address)
     (server,) = adapter.pool.servers
     with session.get(BASE, stream=True) as response:
         assert server.active == 1
         assert json.loads(response.content)["server"] == "a"
+    assert server.active == 0
+    response = session.get(BASE, stream=True)
+    assert server.active == 1
+    assert b"".join(response.iter_content(10))
     assert server.active == 0
     response = session.get(BASE, stream=True)
     assert server.active == 1
@@ -175,3 +181,23 @@ def test_what_is_wrong_is_told() -> None:
     ]
     with pytest.raises(StartError, match="unix:/x: requests reaches no such server"):
         PoolAdapter(["unix:/x"])
+
+
+@pytest.mark.parametrize("base", [BASE, "https://app.pool"])
+def test_certificates_are_verified_whatever_the_url(
+    base: str, session: requests.Session, nginx: Nginx, certificate: Certificate
+) -> None:
+    """The server's scheme decides, and the pool's keys; the name is that of the server."""
+    (nginx.content / "client.txt").write_text("over TLS")
+
+    def get(**keys: Any) -> str:
+        session.mount(base, PoolAdapter([f"https://{nginx.https}"], health={"type": "none"}, **keys))
+        return session.get(f"{base}/client.txt").text
+
+    with pytest.raises(requests.ConnectionError, match="certificate verify failed"):
+        get()
+    with pytest.raises(requests.ConnectionError, match="doesn't match|not valid for|mismatch"):
+        get(tls_ca=certificate.authority, tls_server_name="other.test")
+    assert get(tls_ca=certificate.authority) == "over TLS"
+    with pytest.warns(InsecureRequestWarning):
+        assert get(tls_verify=False) == "over TLS"

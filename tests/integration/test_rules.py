@@ -19,7 +19,7 @@ import pytest
 from deston.address import Address
 from tests.integration.client import Answer, Client, ask
 from tests.integration.commands import L7, Command, start
-from tests.integration.configs import http, pool, write_config
+from tests.integration.configs import QUICK_CHECKS, http, pool, write_config
 from tests.integration.echo import EchoServer
 from tests.integration.processes import Processes, wait_until
 from tests.integration.servers import find_program
@@ -86,6 +86,8 @@ ROUTES: dict[str, dict[str, Any]] = {
         "response_header_add": '"X-Twice: 2"',
         "response_header_remove": "X-Powered-By",
     },
+    "real": route("real.test", request_header_set='"X-Real-IP: %(client_address)s"'),
+    "both": {"host": "both.test", "pool": "sticky=1, dying=1"},
     "denied": route("denied.test", deny="127.0.0.0/8"),
     "rate": route("rate.test", rate_limit="3/1m, by=header:X-Key"),
     "sticky": {"host": "sticky.test", "pool": "sticky"},
@@ -106,13 +108,14 @@ def site(
     addresses = {name: one.address for name, one in servers.items()}
     abc = {name: addresses[name] for name in "abc"}
     with contextlib.ExitStack() as ports:
-        bound = {name: ports.enter_context(reserved_port()) for name in ("web", "limited", "small")}
+        bound = {name: ports.enter_context(reserved_port()) for name in ("web", "limited", "small", "few")}
         pools = {
             "app": pool(abc),
             **{name: pool({name: addresses[name]}) for name in ("a", "b", "c", "shadow")},
             "sticky": pool(abc, affinity_cookie="SERVED"),
             "other": pool({"c": addresses["c"]}, affinity_cookie="SERVED"),
             "hashed": pool(abc, algorithm="header_hash", hash_key="X-User"),
+            "dying": pool({"x": f"127.0.0.1:{dead_port()}"}, affinity_cookie="DYING", health=QUICK_CHECKS),
             "dead": pool({"x": f"127.0.0.1:{dead_port()}"}),
             "small": pool({"a": f"{addresses['a']}, max_connections=1"}, queue=1, queue_timeout="5s"),
         }
@@ -123,6 +126,7 @@ def site(
             ),
             "limited": http(bind=bound["limited"], max_requests_per_client=1, rate_limit="100/s, burst=100"),
             "small": http("small", bound["small"]),
+            "few": http(bind=bound["few"], max_requests_per_client=1),
         }  # fmt: skip
         file = write_config(folder, listeners, pools=pools, routes=ROUTES | ONLY_LIMITED)
         command = start(L7, module_processes, file, options=["-k", request.param])
@@ -243,7 +247,23 @@ def test_header_rules(site: Site) -> None:
     assert "X-Powered-By" not in answer.fields
 
 
+def test_a_client_cannot_take_away_what_rules_set(site: Site) -> None:
+    """Not by an option of Connection, and not by being somebody whose word about himself does not count."""
+    answer = site.get("fields.test", X_Request_ID="mine", Connection="close, X-Client, X-Request-ID, X-Route")
+    told = json.loads(answer.body)
+    assert field_of(told, "X-Client") == ["127.0.0.1"]
+    assert field_of(told, "X-Route") == ["fields"]
+    assert field_of(told, "X-Request-ID") == [answer.fields["X-Request-ID"]] == ["mine"]
+    assert field_of(site.told("real.test", X_Real_IP="10.9.9.9"), "X-Real-IP") == ["127.0.0.1"]
+
+
 # --- affinity and hashing
+
+
+def test_a_cookie_leads_to_no_pool_that_is_down(site: Site) -> None:
+    """Where requests are split, a pool without servers takes none of them; servers see no cookie of either."""
+    wait_until(lambda: all(site.get("both.test").status == 200 for _ in range(10)), "the check")
+    assert field_of(site.told("both.test", Cookie="DYING=x; SERVED=y; a=1"), "Cookie") == ["a=1"]
 
 
 def test_a_client_stays_with_its_server(site: Site) -> None:
@@ -314,6 +334,16 @@ def test_requests_under_way(site: Site) -> None:
     assert (refused.status, refused.fields["Retry-After"]) == (429, "1")
     slow.join()
     assert ask(limited, "/").status == 200
+
+
+def test_requests_under_way_are_a_rule_by_themselves(site: Site) -> None:
+    answers: list[Answer] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(site.at("few"), "/?sleep=0.3"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.status for one in answers) == [200, 429, 429, 429]
 
 
 def test_the_queue(site: Site) -> None:
@@ -404,14 +434,21 @@ def test_how_a_request_ended(site: Site, host: str, status: int, code: str) -> N
     assert (line["status"], line["code"]) == (status, code)
 
 
+def test_the_answer_to_head_has_no_bytes(site: Site) -> None:
+    site.get("down.test", method="HEAD", X_Request_ID="head-1")
+    line = logged(site, "head-1")
+    assert (line["status"], line["bytes_out"]) == (503, 0)
+
+
 def test_a_request_that_cannot_be_read_is_logged(site: Site) -> None:
     """Where it came from, and that it was refused; under gevent's worker gunicorn refuses before us."""
     if not site.is_own:
         pytest.skip("gunicorn's own parser refuses it")
     with socket.create_connection((site.at().host, site.at().port)) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
-    line = logged(site, "")
+        answer = client.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    line = logged(site, answer.partition(b"X-Request-ID: ")[2][:32].decode())
     assert (line["status"], line["code"], line["method"]) == (400, "PR", "")
 
 

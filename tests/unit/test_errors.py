@@ -13,6 +13,8 @@ DECISIONS: dict[type[DestonError], tuple[int, Retry]] = {
     errors.DestonError: (500, Retry.NEVER),
     errors.ConfigError: (500, Retry.NEVER),
     errors.StartError: (500, Retry.NEVER),
+    errors.StoreError: (500, Retry.NEVER),
+    errors.ChangeRefused: (500, Retry.NEVER),
     errors.NoServerAvailable: (503, Retry.NEVER),
     errors.AllServersFull: (503, Retry.NEVER),
     errors.QueueFull: (503, Retry.NEVER),

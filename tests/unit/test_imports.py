@@ -36,7 +36,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "net": {"errors", "address", "config.model"},
     "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
-    "build": {"errors", "address", "logs", "config", "balancer", "net", "health"},
+    "store": {"errors", "address", "config"},
+    "sharing": {"errors", "balancer", "config", "health", "store"},
+    "build": {"errors", "address", "logs", "config", "balancer", "net", "health", "sharing", "store"},
     "l4": COMMAND,
     "l7": COMMAND,
     "client": {
@@ -48,7 +50,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "l7.http1",
         "l7.retry",
     },
-    "admin": {"errors", "address", "logs", "config", "balancer", "health", "build", "l7.routing"},
+    "admin": {
+        "errors",
+        "address",
+        "logs",
+        "config",
+        "balancer",
+        "health",
+        "build",
+        "l7.answers",
+        "l7.routing",
+        "store",
+    },
 }
 
 # What decides without input or output, and so imports none of the modules that do any.

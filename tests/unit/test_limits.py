@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deston import limits
-from deston.limits import AccessRules, Buckets, OpenByClient
+from deston.limits import AccessRules, Buckets, OpenByClient, client_of
 
 
 class Clock:
@@ -89,3 +91,27 @@ def test_what_is_open_is_counted_by_client() -> None:
         counts.leave(client)
     assert len(counts) == 0
     assert all(OpenByClient(0).enter("a") for _ in range(10))
+
+
+def test_a_mapped_address_is_the_address() -> None:
+    """On a listener of IPv6 every client of IPv4 comes in this form, and each is one by itself."""
+    assert client_of("::ffff:10.0.0.1") == client_of("10.0.0.1") != client_of("::FFFF:10.0.0.2")
+
+
+def test_threads_lose_no_count() -> None:
+    counts = OpenByClient(0)
+
+    def come_and_go() -> None:
+        for _ in range(2000):
+            counts.enter("a")
+            counts.leave("a")
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(before)
+    assert len(counts) == 0

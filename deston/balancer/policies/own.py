@@ -47,7 +47,7 @@ def create_own_policy(name: str) -> Policy:
         for attribute in path.split("."):
             found = getattr(found, attribute)
         return GuardedPolicy(name, found())
-    except Exception as error:  # It is the user's code: anything may come out of it.
+    except (Exception, SystemExit) as error:  # It is the user's code: anything may come out of it.
         raise StartError(f"the policy {name} cannot be made: {type(error).__name__}: {error}") from error
 
 
@@ -74,14 +74,14 @@ class GuardedPolicy(Policy):
         if self._prepare is not None:
             try:
                 self._prepare(candidates)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fail(error)
 
     def observe(self, candidate: Candidate, seconds: float) -> None:
         if self._observe is not None:
             try:
                 self._observe(candidate, seconds)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._fail(error)
 
     def pick(self, candidates: Sequence[AnyCandidate], key: str) -> AnyCandidate:
@@ -90,11 +90,11 @@ class GuardedPolicy(Policy):
             if picked in candidates:
                 return picked
             self._fail(ValueError(f"it picked {picked!r}, which is none of the candidates"))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._fail(error)
         return self._instead.pick(candidates, key)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self.failures += 1
         now = time.monotonic()
         if now - self._told >= TELL_EVERY:

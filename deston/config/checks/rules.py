@@ -57,8 +57,12 @@ def check_word(text: str) -> str:
 
 @of_one
 def check_field_name(text: str) -> str:
-    """The name of a field or a cookie; ``off`` is none."""
-    return "" if text == "off" else str(check_word(text))
+    """The name of a field that Deston writes; ``off`` is none."""
+    if text == "off":
+        return ""
+    name = str(check_word(text))
+    _require_ours(name)
+    return name
 
 
 @of_list
@@ -66,7 +70,13 @@ def check_field_names(texts: list[str]) -> tuple[str, ...]:
     for text in texts:
         if not _TOKEN.fullmatch(text):
             raise ValidateError(f"{short(text)} is not the name of a field")
+        _require_ours(text)
     return tuple(texts)
+
+
+def _require_ours(name: str) -> None:
+    if name.lower() in _NOT_BY_RULE:
+        raise ValidateError(f"{name} is the proxy's own business, and not for a rule")
 
 
 @of_list
@@ -83,8 +93,7 @@ def _header_value(text: str, names: Sequence[str]) -> tuple[str, str]:
     found = _HEADER_VALUE.fullmatch(text)
     if found is None or not _TOKEN.fullmatch(found[1]):
         raise ValidateError(f"{short(text)} is not of the form 'Name: value'")
-    if found[1].lower() in _NOT_BY_RULE:
-        raise ValidateError(f"{found[1]} is the proxy's own business, and not for a rule")
+    _require_ours(found[1])
     if not _VALUE.fullmatch(found[2]):
         raise ValidateError(f"{short(text)} holds characters that no field may have")
     _require_known_names(found[2], names)
@@ -130,6 +139,8 @@ def check_pools(texts: list[str]) -> tuple[PoolShare, ...]:
 
 def _share(text: str) -> PoolShare:
     name, there, weight = (part.strip() for part in text.partition("="))
+    if not name:
+        raise ValidateError(f"{short(text)} names no pool")
     if not there:
         return PoolShare(name)
     if not re.fullmatch(r"[0-9]{1,6}", weight):

@@ -37,6 +37,11 @@ ROUTE_KEYS = [
     ("request_header_set = 'X: %(clnt_address)s'",
      "request_header_set: unknown value %(clnt_address)s (did you mean 'client_address'?)"),
     ("response_header_set = 'X: é'", "response_header_set: 'X: é' holds characters that no field may have"),
+    ("response_header_remove = Content-Length",
+     "response_header_remove: Content-Length is the proxy's own business, and not for a rule"),
+    ("request_header_set = 'X-Forwarded-For: 1'",
+     "request_header_set: listeners tell servers of X-Forwarded-For themselves: leave it out of forwarded"),
+    ("strip_prefix = /v", "strip_prefix: '/v' is not the beginning of path '/v1/'"),
     ("response_header_remove = 'X Y'", "response_header_remove: 'X Y' is not the name of a field"),
     ("add_prefix = v2", "add_prefix: 'v2' is not a path (it begins with '/' and has no spaces)"),
     ("listener = wb", "listener: there is no listener 'wb' (did you mean 'web'?)"),
@@ -46,7 +51,10 @@ POOL_KEYS = [
     ("hash_key = X Y", "hash_key: 'X Y' is not a name of letters, digits and '-'"),
     ("hash_balance_factor = 150", "hash_balance_factor: this key is for policies that hash"),
     ("affinity_cookie = a b", "affinity_cookie: 'a b' is not a name of letters, digits and '-'"),
-    ("affinity_same_site = x", "affinity_same_site: unknown choice 'x' (known: lax, strict, none)"),
+    (
+        "affinity_cookie = S\n    affinity_same_site = x",
+        "affinity_same_site: unknown choice 'x' (known: lax, strict, none)",
+    ),
 ]
 LISTENER_KEYS = [
     ("rate_limit = 1/s, burst", "rate_limit: 'burst' is not of the form option=value"),
@@ -54,6 +62,7 @@ LISTENER_KEYS = [
     ("error_pages = 503", "error_pages: '503' is not of the form 503=file or 5xx=file"),
     ("access_log_format = xml", "access_log_format: unknown format 'xml' (known: text, combined, json, template)"),
     ("access_log_format = '%(statu)s'", "access_log_format: unknown value %(statu)s (did you mean 'status'?)"),
+    ("request_id = Host", "request_id: Host is the proxy's own business, and not for a rule"),
     ("request_id = X Y", "request_id: 'X Y' is not a name of letters, digits and '-'"),
 ]
 
@@ -301,7 +310,12 @@ CONTRADICTIONS = [
         "18: routes.api.listener: the listener 'db' is a tcp listener: its routes have sni or alpn"
     ]),
     *[("path = /v1/", f"path = /v1/\n    {written}", [f"18: routes.api.{told}"]) for written, told in ROUTE_KEYS],
-    *[("retries = 1", written, [f"22: pools.app.{told}"]) for written, told in POOL_KEYS],
+    *[
+        ("retries = 1", written, [f"{22 + written.count(chr(10))}: pools.app.{told}"]) for written, told in POOL_KEYS
+    ],
+    ("retries = 1", "affinity_lifetime = 1h", [
+        "22: pools.app.affinity_lifetime: this key is of no use without affinity_cookie"
+    ]),
     *[("    bind = 127.0.0.1:8080\n", f"    {written}\n    bind = 127.0.0.1:8080\n", [f"7: listeners.web.{told}"])
       for written, told in LISTENER_KEYS],
     ("path = /v1/\n    pool = app", "path = /v1/\n    redirect = scheme=https\n    pool = app", [

@@ -138,18 +138,43 @@ class Closing:
         self.closed += 1
 
 
-@pytest.mark.parametrize("method", [b"HEAD", b"GET"])
-@pytest.mark.parametrize("status", ["200 OK", "304 Not Modified"])
-def test_what_has_no_body(method: bytes, status: str, run: Any) -> None:
-    """It is closed all the same."""
-    pieces = Closing(b"hello") if method == b"HEAD" else Closing()
-    response, pool = run(says(status, pieces=pieces), make_request(method=method))
-    if method == b"HEAD" or status.startswith("304"):
-        assert response.length == 0
-    response.close()
-    response.close()
+@pytest.mark.parametrize(
+    ("method", "status", "fields", "kept"),
+    [
+        (b"HEAD", "200 OK", (("Content-Length", "5"),), [b"Content-Length"]),
+        (b"GET", "204 No Content", (("Content-Length", "5"),), []),
+        (b"GET", "304 Not Modified", (("Content-Length", "10"),), [b"Content-Length"]),
+    ],
+)
+def test_what_has_no_body(method: bytes, status: str, fields: Any, kept: list[bytes], run: Any) -> None:
+    """Whatever the application gives, nothing is sent that a client would take for its next response."""
+    pieces = Closing(b"hello")
+    response, pool = run(says(status, *fields, pieces=pieces), make_request(method=method))
+    assert (response.length, response.whole, response.read()) == (0, b"", b"")
+    assert [name for name, _ in response.fields if name != b"Date"] == kept
     assert pieces.closed == 1
     assert pool.servers[0].active == 0
+
+
+def test_an_interim_status_is_none(run: Any) -> None:
+    for status in ("100 Continue", "101 Switching Protocols"):
+        with pytest.raises(BadResponse):
+            run(says(status))
+
+
+def test_a_fault_in_closing_is_the_applications(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Bad(Closing):
+        def close(self) -> None:
+            raise ValueError("close")
+
+    response, pool = run(says(pieces=Bad(b"hello")))
+    assert body_of(response) == b"hello"
+    assert pool.servers[0].active == 0
+    assert "failed when its response was closed" in caplog.text
+
+
+def leaves(environ: dict[str, Any], start_response: Any) -> Any:
+    sys.exit(3)
 
 
 def raises(environ: dict[str, Any], start_response: Any) -> Any:
@@ -170,6 +195,7 @@ def starts_twice(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     "application",
     [
         raises,
+        leaves,
         starts_late,
         starts_twice,
         says("OK"),

@@ -1,0 +1,1 @@
+"""What processes share: the operator's changes (store), and counters and health (board)."""

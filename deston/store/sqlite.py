@@ -1,0 +1,100 @@
+"""A store in a file: ``run_dir/deston.db``, shared by all processes of a machine.
+
+What lives here: the two tables, and every way in which SQLite can fail, in our terms.
+What must not: what changes mean.
+Invariant: see ``base``. A connection is opened for each use, so that forks, threads and a file that was moved away do
+no harm; nothing on the path of a request comes here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from deston.errors import StoreError
+from deston.store.base import State, Update
+from deston.store.changes import Change, What
+
+FILE = "deston.db"
+_VERSION = 1
+# How long a process waits for another one's update, in seconds.
+_PATIENCE = 5.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER, reloads INTEGER);
+CREATE TABLE IF NOT EXISTS changes (pool TEXT, server TEXT, what TEXT, value TEXT, place INTEGER,
+                                    PRIMARY KEY (pool, server, what));
+INSERT OR IGNORE INTO state VALUES (1, 0, 0);
+"""
+
+
+class SqliteStore:
+    """Keeps changes in a file, which is made where it is missing."""
+
+    def __init__(self, folder: str) -> None:
+        self.file = os.path.join(folder, FILE)
+
+    def read(self) -> State:
+        with self._transaction("DEFERRED") as connection:
+            return _read(connection)
+
+    def update(self, update: Update) -> State:
+        with self._transaction("IMMEDIATE") as connection:
+            changes = update(_read(connection).changes)
+            connection.execute("DELETE FROM changes")
+            rows = [(one.pool, one.server, one.what.value, one.value, place) for place, one in enumerate(changes)]
+            connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", rows)
+            connection.execute("UPDATE state SET revision = revision + 1")
+            return _read(connection)
+
+    def demand_reload(self) -> State:
+        with self._transaction("IMMEDIATE") as connection:
+            connection.execute("UPDATE state SET revision = revision + 1, reloads = reloads + 1")
+            return _read(connection)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    @contextlib.contextmanager
+    def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
+        try:
+            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
+                _prepare(connection)
+                connection.execute(f"BEGIN {kind}")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.file}: {_sentence(error)}") from error
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == _VERSION:
+        return
+    if version > _VERSION:
+        raise sqlite3.DatabaseError(f"it was made by a later version of Deston (format {version})")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+
+
+def _read(connection: sqlite3.Connection) -> State:
+    revision, reloads = connection.execute("SELECT revision, reloads FROM state").fetchone()
+    rows = connection.execute("SELECT pool, server, what, value FROM changes ORDER BY place")
+    return State(
+        revision, reloads, tuple(Change(pool, server, What(what), value) for pool, server, what, value in rows)
+    )
+
+
+def _sentence(error: Exception) -> str:
+    text = str(getattr(error, "strerror", None) or error)
+    if "not a database" in text or "malformed" in text:
+        return f"it is damaged ({text}): move it away, and the operator's changes begin anew"
+    if "readonly" in text or "unable to open" in text:
+        return f"it cannot be written ({text})"
+    return text
