@@ -9,21 +9,36 @@ monkey-patching, because health checks import requests.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from deston.address import Address
 from deston.balancer.policies import make_policy
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, PoolConfig, ServerConfig
+from deston.errors import ChangeRefused, StartError
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
+from deston.sharing import share
+from deston.store.base import State
+from deston.store.changes import with_changes
+from deston.store.places import is_shared
+
+log = logging.getLogger("deston.build")
+
+
+def _nothing() -> None:
+    """Nobody wants to be told."""
 
 
 class Runtime:
     """What a process needs to balance: its registry, and the monitor of the servers in it.
 
-    ``threaded`` is for processes whose requests run in threads: the monitor then has a thread and hub of its own.
+    ``threaded`` is for processes whose requests run in threads: the monitor then has a thread and hub of its own. Where
+    the configuration has a shared store, the operator's changes are applied as they come.
     """
 
     def __init__(self, config: Config, threaded: bool = False) -> None:
@@ -31,13 +46,45 @@ class Runtime:
         monitor = Monitor(self.registry, lookup=Resolver(config.global_.nameservers))
         self.marks = monitor.marks
         self.monitor: Monitor | MonitorThread = MonitorThread(monitor) if threaded else monitor
+        #: The configuration as the file has it.
+        self.config = config
+        #: Told that the operator wants the file to be read again, and that pools have changed; in the monitor's hub.
+        self.on_reload: Callable[[], None] = _nothing
+        self.on_change: Callable[[], None] = _nothing
+        self.sharing = share(config, self.registry, monitor, self._take) if is_shared(config) else None
+        monitor.companion = self.sharing
+        self._reloads = self.sharing.state.reloads if self.sharing is not None else 0
         self.apply(config)
+
+    @property
+    def effective(self) -> Config:
+        """The configuration with the operator's changes."""
+        if self.sharing is None:
+            return self.config
+        try:
+            return with_changes(self.config, self.sharing.state.changes)
+        except ChangeRefused as error:
+            log.error("the operator's changes cannot be applied, and are left out: %s", error)
+            return self.config
 
     def apply(self, config: Config) -> None:
         """Replace all pools by those of ``config``; servers with an unchanged address live on."""
+        self.config = config
         known = {pool.name: pool for pool in self.registry}
-        self.registry.replace([self._build_pool(one, known.get(one.name)) for one in config.pools])
+        self.registry.replace([self._build_pool(one, known.get(one.name)) for one in self.effective.pools])
         self.monitor.sync()
+
+    def _take(self, state: State) -> None:
+        """Apply what the operator has changed."""
+        if state.reloads != self._reloads:
+            self._reloads = state.reloads
+            self.on_reload()
+        try:
+            self.apply(self.config)
+        except StartError as error:
+            log.error("the operator's changes cannot be applied: %s", error)
+            return
+        self.on_change()
 
     def accounts(self) -> list[str]:
         """One line for each server that was used, and for each queue: what this process carried, and who waited."""

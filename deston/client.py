@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -70,7 +71,9 @@ class PoolAdapter(HTTPAdapter):
         names = [one.name for one in config.pools]
         if pool not in names:
             raise StartError(f"there is no pool {pool!r} in {config.file} (there are: {', '.join(names)})")
-        config = Config(config.file, config.global_, config.admin, (), (config.pool(pool),))
+        # What a program has in memory is its own.
+        alone = replace(config.global_, store="memory")
+        config = Config(config.file, alone, config.admin, (), (config.pool(pool),))
         for server in config.pools[0].servers:
             if server.address.path or server.address.application:
                 raise StartError(f"{server.address}: requests reaches no such server")

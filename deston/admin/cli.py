@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from deston import __version__
+from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config
-from deston.errors import ConfigError, StartError
+from deston.errors import ChangeRefused, ConfigError, StartError, StoreError
 
 
 class _Group(click.Group):
@@ -30,6 +31,9 @@ class _Group(click.Group):
         except (ConfigError, StartError) as error:
             click.echo(str(error), err=True)
             sys.exit(error.exit_status)
+        except (ChangeRefused, StoreError) as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_Group)
@@ -48,13 +52,21 @@ def check(file: str | None, routes: bool) -> None:
     if it is good, 2 if it is not, and 1 where a policy or a page that it names cannot be used.
     """
     config = load(find_config(file))
-    for pool in config.pools:
-        make_policy(pool)
+    for one in config.pools:
+        make_policy(one)
     require_pages(config)
     if routes:
         click.echo("\n".join(route_lines(config)))
     else:
         click.echo(_summary(config))
+
+
+main.add_command(server)
+main.add_command(pool)
+main.add_command(status)
+main.add_command(explain)
+main.add_command(reload)
+main.add_command(config_group)
 
 
 def _summary(config: Config) -> str:

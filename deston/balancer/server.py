@@ -2,8 +2,8 @@
 
 What lives here: one member of a pool, what probes and the operator say of it, and what it carries.
 What must not: connections, checks, and the choice between servers.
-Invariant: ``active`` is the number of leases that are open; only ``Lease`` moves it, and only
-``deston.health`` writes ``health`` and ``marked``.
+Invariant: ``active`` is the number of leases that are open, here and in other processes; only ``Lease`` moves the one
+part and ``deston.sharing`` the other. Only these and ``deston.health`` write ``health`` and ``marked``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Server:
         "bytes_in",
         "bytes_out",
         "check_reason",
+        "elsewhere",
         "endpoint",
         "failures",
         "health",
@@ -72,6 +73,8 @@ class Server:
         self.marked: bool = False
         self.check_reason: str = ""
         self.active: int = 0
+        #: How many of ``active`` are those of other processes, as they last told.
+        self.elsewhere: int = 0
         self.total: int = 0
         self.failures: int = 0
         self.latency: float = 0.0

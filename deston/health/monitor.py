@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import gevent
 
@@ -36,6 +37,14 @@ CheckFactory = Callable[[HealthConfig, TlsConfig], "Check | None"]
 log = logging.getLogger("deston.health")
 
 
+class Companion(Protocol):
+    """Runs beside the monitor, in its hub."""
+
+    def start(self) -> None: ...
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Monitor:
     """Watches all servers of a registry, in greenlets of the hub in which it is started.
 
@@ -59,6 +68,21 @@ class Monitor:
         self._factory = factory
         self._watches: dict[Server, Watch] = {}
         self._marks_keeper: gevent.Greenlet[..., None] | None = None
+        #: Whether this process checks health, or another one that tells it.
+        self.leads = True
+        #: What takes part in what processes share, in this hub.
+        self.companion: Companion | None = None
+        self._companion: gevent.Greenlet[..., None] | None = None
+
+    def lead(self, leads: bool) -> None:
+        """Check health from now on, or leave it to another process."""
+        if leads == self.leads:
+            return
+        self.leads = leads
+        for watch in self._watches.values():
+            watch.stop()
+        self._watches.clear()
+        self.sync()
 
     def start(self) -> None:
         """Begin to watch; returns before the first check. A second call does nothing."""
@@ -66,12 +90,19 @@ class Monitor:
             threads = gevent.get_hub().threadpool
             threads.maxsize = max(threads.maxsize, CHECK_THREADS)
             self._marks_keeper = gevent.spawn(self._keep_marks)
+            if self.companion is not None:
+                self.companion.start()
+                self._companion = gevent.spawn(self.companion.run)
             self.sync()
 
     def stop(self) -> None:
         """End all watching, within two seconds; the servers keep the health that they have."""
         if self._marks_keeper is None:
             return
+        if self._companion is not None and self.companion is not None:
+            self._companion.kill()
+            self.companion.stop()
+            self._companion = None
         ending = [greenlet for watch in self._watches.values() for greenlet in watch.stop()]
         self._marks_keeper.kill(block=False)
         ending.append(self._marks_keeper)
@@ -107,7 +138,14 @@ class Monitor:
         check = self._factory(pool.config.health, pool.config.tls) if newcomers else None
         for server in newcomers:
             self._watches[server] = Watch(
-                pool, server, None if server.is_hosted else check, self.marks, self._rng, self.sync, self.lookup
+                pool,
+                server,
+                None if server.is_hosted else check,
+                self.marks,
+                self._rng,
+                self.sync,
+                self.lookup,
+                self.leads,
             )
             self._watches[server].start()
 

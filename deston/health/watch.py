@@ -61,7 +61,9 @@ class Watch:
         rng: random.Random,
         on_members: Callable[[], None],
         lookup: Lookup,
+        leads: bool = True,
     ) -> None:
+        self._leads = leads
         self.settings = Settings.of(pool, server)
         self.name = Name(pool, server, rng, on_members, lookup) if server.address.is_name else None
         self._pool = pool
@@ -78,6 +80,8 @@ class Watch:
         """Begin, with the first check within the next tenth of a second."""
         if self.name is not None:
             self._greenlets.append(gevent.spawn(self.name.follow))
+        if not self._leads:
+            return  # Another process checks, and tells.
         if self._check is None:
             self._rest()
         else:

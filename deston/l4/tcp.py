@@ -78,6 +78,10 @@ class TcpProxy:
         self.config = config
         self._to_pools.clear()
 
+    def forget_pools(self) -> None:
+        """Pools have been replaced."""
+        self._to_pools.clear()
+
     def handle(self, raw: RawSocket, address: Any) -> None:
         """Serve one client: returns when its relay runs by itself, or when there is none; for a greenlet of its own."""
         Connection(self, raw, address).serve()

@@ -21,7 +21,7 @@ from gevent.event import Event
 from gunicorn.workers.base import Worker
 
 from deston.config.load import load
-from deston.config.model import Protocol
+from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         from deston.l4.tcp import TcpProxy
 
         self.runtime = Runtime(self.app.config)
+        self.runtime.on_reload, self.runtime.on_change = self._reload_on_demand, self._forget_ways
         listeners = self.app.config.listeners_of(Protocol.TCP)
         self._slots = Slots()
         routes, registry = self.app.config.routes, self.runtime.registry
@@ -183,6 +184,27 @@ class L4Worker(Worker):  # type: ignore[misc]
         """HUP from the arbiter, which has read the file already: apply what changed."""
         gevent.spawn(self._reload)
 
+    def _reload_on_demand(self) -> None:
+        """The operator wants the file to be read again; where listeners have changed it is the arbiter's business."""
+        try:
+            config = load(self.app.config.file, Protocol.TCP)
+        except ConfigError as error:
+            log.error("the configuration cannot be used, the old one stays:\n%s", error)
+            return
+        if [one.bind for one in self._listeners_of(config)] != [one.config.bind for one in self._serving]:
+            os.kill(os.getppid(), signal.SIGHUP)
+            return
+        self._reload()
+
+    def _forget_ways(self) -> None:
+        """Pools have been replaced: what was remembered of the old ones is of no use."""
+        for proxy in self.proxies:
+            proxy.forget_pools()
+
+    @staticmethod
+    def _listeners_of(config: Config) -> tuple[ListenerConfig, ...]:
+        return (*config.listeners_of(Protocol.TCP), *config.listeners_of(Protocol.UDP))
+
     def _reload(self) -> None:
         try:
             config = load(self.app.config.file, Protocol.TCP)
@@ -190,7 +212,7 @@ class L4Worker(Worker):  # type: ignore[misc]
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         serving = self._serving
-        listeners = (*config.listeners_of(Protocol.TCP), *config.listeners_of(Protocol.UDP))
+        listeners = self._listeners_of(config)
         if [one.bind for one in listeners] != [proxy.config.bind for proxy in serving]:
             return  # The file has changed again; the arbiter brings new workers for other listeners.
         try:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import ssl
 from collections import defaultdict
+from collections.abc import Iterable
 
 from deston.access.log import AccessLogs
 from deston.address import client_key
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
-from deston.config.model import Config, Forwarded, ListenerConfig, Protocol
+from deston.config.model import Config, Forwarded, ListenerConfig, PoolConfig, Protocol
 from deston.errors import DestonError, NoRoute, RequestTooLarge
 from deston.l7 import headers, http1
 from deston.l7.affinity import Affinity, read_secret
@@ -94,6 +95,10 @@ class Proxy:
             site = self._sites[listener.name] = self._new_site(listener)
         return site
 
+    def refresh(self, pools: Iterable[PoolConfig]) -> None:
+        """Take over what was changed of pools at run time."""
+        self._keys = hash_keys(pools)
+
     def accounts(self) -> list[str]:
         """What this process did besides sending requests to pools, a line each."""
         return [line for site in self._sites.values() for line in site.accounts()]
@@ -141,7 +146,10 @@ class Proxy:
         if not server.tls:
             return stream
         name = config.tls.server_name or server.named.host
-        return secure(stream, endpoint, self._contexts[pool.name], name, config.handshake_timeout)
+        context = self._contexts.get(pool.name)
+        if context is None:  # Its first server with TLS came at run time.
+            context = self._contexts[pool.name] = client_context(config.tls)
+        return secure(stream, endpoint, context, name, config.handshake_timeout)
 
 
 def _named(request: Request) -> Named:

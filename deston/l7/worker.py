@@ -42,6 +42,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     _http2: set[Http2Socket]
     _is_ours: bool
     _handshakes: Handshakes
+    _listeners: tuple[ListenerConfig, ...]
     _bound: dict[int, ListenerConfig]
     _visits: Visits | None
     _stopped_at: float
@@ -135,14 +136,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the worker is told to stop."""
-        self._handshakes = Handshakes(application.listeners, speaks_http2())
-        listeners = application.listeners
-        # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
-        are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
-        found = zip(self.sockets, listeners, strict=True) if are_ours else ()
-        admissions = {one.name: Admission(one) for one in listeners}
-        self._admissions = {name: one for name, one in admissions.items() if not one.is_trivial}
-        self._bound = {id(bound): listener for bound, listener in found}
+        self._take_listeners()
         if not self._is_ours and any(map(is_secured, application.listeners)):
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -151,9 +145,22 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         drained = time.monotonic() - (self._stopped_at or time.monotonic())
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)
 
+    def _take_listeners(self) -> None:
+        """Take over the listeners as they are configured now."""
+        listeners = self._listeners = application.listeners
+        self._handshakes = Handshakes(listeners, speaks_http2())
+        # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
+        are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
+        found = zip(self.sockets, listeners, strict=True) if are_ours else ()
+        admissions = {one.name: Admission(one) for one in listeners}
+        self._admissions = {name: one for name, one in admissions.items() if not one.is_trivial}
+        self._bound = {id(bound): listener for bound, listener in found}
+
     def notify(self) -> None:
         """Tell the arbiter that the worker is alive, once a second; changed certificates are taken up, too."""
         super().notify()
+        if application.listeners is not self._listeners:
+            self._take_listeners()
         self._handshakes.refresh()
 
     def _is_stopping(self) -> bool:

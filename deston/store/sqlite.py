@@ -1,4 +1,4 @@
-"""A store in a file: ``run_dir/deston.db``, shared by all processes of a machine.
+"""A store in a file of ``run_dir``, shared by all processes of a machine.
 
 What lives here: the two tables, and every way in which SQLite can fail, in our terms.
 What must not: what changes mean.
@@ -17,7 +17,6 @@ from deston.errors import StoreError
 from deston.store.base import State, Update
 from deston.store.changes import Change, What
 
-FILE = "deston.db"
 _VERSION = 1
 # How long a process waits for another one's update, in seconds.
 _PATIENCE = 5.0
@@ -32,8 +31,8 @@ INSERT OR IGNORE INTO state VALUES (1, 0, 0);
 class SqliteStore:
     """Keeps changes in a file, which is made where it is missing."""
 
-    def __init__(self, folder: str) -> None:
-        self.file = os.path.join(folder, FILE)
+    def __init__(self, file: str) -> None:
+        self.file = file
 
     def read(self) -> State:
         with self._transaction("DEFERRED") as connection:

@@ -59,6 +59,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "health",
         "build",
         "l7.answers",
+        "l7.http1",
+        "l7.rewriting",
         "l7.routing",
         "store",
     },

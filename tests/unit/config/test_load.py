@@ -97,7 +97,7 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         global_=GlobalConfig(
             run_dir=str(tmp_path / "run"),
             workers=1,
-            store="memory",
+            store="sqlite",
             drain_timeout=30.0,
             max_connections=0,
             secret_file="",
@@ -329,7 +329,7 @@ def test_the_rust_form_is_read() -> None:
         global_=GlobalConfig(
             run_dir=str(DATA / "run"),
             workers=1,
-            store="memory",
+            store="sqlite",
             drain_timeout=30.0,
             max_connections=0,
             secret_file="",

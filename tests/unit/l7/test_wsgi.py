@@ -18,7 +18,8 @@ from deston.config.model import Config, Protocol
 from deston.l7 import wsgi
 from deston.l7.environ import Environ, Listeners
 from deston.l7.proxy import Proxy
-from deston.l7.wsgi import Application, ClientCut
+from deston.l7.responding import ClientCut
+from deston.l7.wsgi import Application
 from deston.net.fake import FakeStream
 from tests.peers import DEADLINE_S
 from tests.unit.l7.builders import Sentences, Servers, make_config, make_registry, response

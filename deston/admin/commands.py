@@ -1,0 +1,336 @@
+"""The commands that see and change what runs: ``server``, ``pool``, ``status``, ``explain``, ``reload``, ``config``.
+
+What lives here: their arguments, their output, and their exit statuses.
+What must not: the work (``operator``, ``status``, ``explaining``, ``saving``).
+Invariant: each command is one sentence or one table, or JSON with ``--json``; what is refused is told by an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import ipaddress
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from deston.admin import explaining
+from deston.admin.operator import Operator
+from deston.admin.saving import Servers, save, with_option
+from deston.admin.status import status as compose
+from deston.admin.status import table
+from deston.config.algorithms import ALGORITHMS, canonical_algorithm
+from deston.config.find import find_config
+from deston.config.report import did_you_mean
+from deston.errors import ChangeRefused, ConfigError, StoreError
+from deston.store.changes import find_pool
+
+#: Exit status of ``drain --wait`` whose time is over.
+NOT_EMPTY = 3
+STATES = ("ready", "drain", "maint")
+
+config_option = click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+save_option = click.option("--save", "saves", is_flag=True, help="Write it into the configuration file, too.")
+
+
+def _operator(file: str | None) -> Operator:
+    return Operator(find_config(file))
+
+
+def _done(sentence: str, as_json: bool, **facts: Any) -> None:
+    click.echo(json.dumps({"done": sentence, **facts}) if as_json else sentence)
+
+
+def _save(operator: Operator, pool: str, name: str, change: Callable[[Servers], None]) -> None:
+    """Write a change into the file, where the operator's own is no longer needed."""
+    save(operator.config.file, pool, change)
+    operator.forget(pool, name)
+    operator.reload()
+
+
+@click.group()
+def server() -> None:
+    """Add, remove, drain and weigh servers while Deston runs."""
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@click.argument("address")
+@click.option("--weight", type=click.IntRange(0, 65535), help="Its share in comparison with the others.")
+@click.option("--max-connections", type=click.IntRange(0, 10_000_000), help="How many it may have at one time.")
+@click.option("--backup", is_flag=True, help="Leave it alone until no other is available.")
+@config_option
+@json_option
+@save_option
+def add(
+    pool: str,
+    name: str,
+    address: str,
+    weight: int | None,
+    max_connections: int | None,
+    backup: bool,
+    file: str | None,
+    as_json: bool,
+    saves: bool,
+) -> None:
+    """Add the server NAME at ADDRESS to POOL."""
+    options = {"weight": weight, "max_connections": max_connections, "backup": "yes" if backup else None}
+    parts = [address, *(f"{key}={value}" for key, value in options.items() if value is not None)]
+    operator = _operator(file)
+    operator.add(pool, name, ", ".join(parts))
+    if saves:
+        _save(operator, pool, name, lambda servers: servers.update({name: parts[0] if len(parts) == 1 else parts}))
+    _done(f"{pool}/{name} at {address} was added", as_json, pool=pool, server=name)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@config_option
+@json_option
+@save_option
+def remove(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
+    """Take the server NAME out of POOL; what it has under way ends by itself."""
+    operator = _operator(file)
+    operator.remove(pool, name)
+    if saves:
+        _save(operator, pool, name, lambda servers: servers.pop(name, None))
+    _done(f"{pool}/{name} was removed", as_json, pool=pool, server=name)
+
+
+def _set_state(pool: str, name: str, state: str, file: str | None, saves: bool) -> Operator:
+    operator = _operator(file)
+    operator.set_state(pool, name, state)
+    if saves:
+        _save(operator, pool, name, lambda servers: _set_option(servers, pool, name, "state", state))
+    return operator
+
+
+def _set_option(servers: Servers, pool: str, name: str, option: str, value: str) -> None:
+    if name not in servers:
+        raise ChangeRefused(f"{pool}/{name} was added at run time, and is not in the file: add it with --save")
+    servers[name] = with_option(servers[name], option, value)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@click.option("--wait", "seconds", type=click.FloatRange(0), help="Wait so many seconds until it is empty.")
+@config_option
+@json_option
+@save_option
+def drain(pool: str, name: str, seconds: float | None, file: str | None, as_json: bool, saves: bool) -> None:
+    """Give the server NAME no new clients; those that it has stay.
+
+    With --wait the exit status is 0 when nothing is under way with it any more, and 3 when the time is up.
+    """
+    operator = _set_state(pool, name, "drain", file, saves)
+    if seconds is None:
+        _done(f"{pool}/{name} drains", as_json, pool=pool, server=name)
+        return
+    if operator.wait_until_empty(pool, name, seconds):
+        _done(f"{pool}/{name} drains, and is empty", as_json, pool=pool, server=name, active=0)
+        return
+    active = operator.active(pool, name)
+    _done(f"{pool}/{name} drains, and still has {active} under way", as_json, pool=pool, server=name, active=active)
+    sys.exit(NOT_EMPTY)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@config_option
+@json_option
+@save_option
+def ready(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
+    """Let the server NAME have clients again."""
+    _set_state(pool, name, "ready", file, saves)
+    _done(f"{pool}/{name} is ready", as_json, pool=pool, server=name)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@config_option
+@json_option
+@save_option
+def maint(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
+    """Take the server NAME out of service: no clients, no checks."""
+    _set_state(pool, name, "maint", file, saves)
+    _done(f"{pool}/{name} is in maint", as_json, pool=pool, server=name)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name")
+@click.argument("value", type=click.IntRange(0, 65535))
+@config_option
+@json_option
+@save_option
+def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, saves: bool) -> None:
+    """Give the server NAME the weight VALUE; 0 is no new clients."""
+    operator = _operator(file)
+    operator.set_weight(pool, name, value)
+    if saves:
+        _save(operator, pool, name, lambda servers: _set_option(servers, pool, name, "weight", str(value)))
+    _done(f"{pool}/{name} has the weight {value}", as_json, pool=pool, server=name)
+
+
+@server.command()
+@click.argument("pool")
+@click.argument("name", required=False, default="")
+@config_option
+@json_option
+def reset(pool: str, name: str, file: str | None, as_json: bool) -> None:
+    """Drop what was changed of NAME at run time, or of all of POOL: the file counts again."""
+    _operator(file).reset(pool, name)
+    _done(f"{f'{pool}/{name}' if name else f'pool {pool}'} is as the file says", as_json, pool=pool, server=name)
+
+
+@click.group()
+def pool() -> None:
+    """Look at pools, and change how they pick."""
+
+
+@pool.command()
+@click.argument("name")
+@config_option
+@json_option
+def show(name: str, file: str | None, as_json: bool) -> None:
+    """Show the pool NAME with its servers."""
+    operator = _operator(file)
+    find_pool(operator.config, name)
+    told = _told(operator)
+    told["pools"] = {name: told["pools"][name]}
+    told["changes"] = [one for one in told["changes"] if one["pool"] == name]
+    _print(told, as_json)
+
+
+@pool.command()
+@click.argument("name")
+@click.argument("algorithm")
+@config_option
+@json_option
+def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> None:
+    """Have the pool NAME pick by ALGORITHM."""
+    known = algorithm if ":" in algorithm else canonical_algorithm(algorithm)
+    if known is None:
+        hint = did_you_mean(algorithm, ALGORITHMS) or f" (known: {', '.join(ALGORITHMS)})"
+        raise ChangeRefused(f"unknown policy {algorithm!r}{hint}")
+    _operator(file).set_algorithm(name, known)
+    _done(f"pool {name} picks by {known}", as_json, pool=name, algorithm=known)
+
+
+def _told(operator: Operator) -> dict[str, Any]:
+    board = operator.board()
+    try:
+        return compose(operator.config, operator.state, board)
+    finally:
+        if board is not None:
+            board.close()
+
+
+def _print(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    for line, colour in table(told):
+        click.secho(line, fg=colour or None)
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+def status(file: str | None, as_json: bool, watch: bool) -> None:
+    """Show what runs: pools, servers, what they carry, and what was changed."""
+    operator = _operator(file)
+    while watch:
+        click.clear()
+        _print(_told(operator), as_json)
+        time.sleep(1.0)
+    _print(_told(operator), as_json)
+
+
+@click.command()
+@click.argument("method")
+@click.argument("url")
+@click.option("--from", "client", default="127.0.0.1", help="The client's address.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field of the request.")
+@click.option("--listener", default="", help="The listener that it comes to; the first http listener if left out.")
+@config_option
+@json_option
+def explain(
+    method: str, url: str, client: str, headers: tuple[str, ...], listener: str, file: str | None, as_json: bool
+) -> None:
+    """Say what would become of a request: its route, its path, and which servers may be picked."""
+    try:
+        ipaddress.ip_address(client)
+    except ValueError:
+        raise click.BadParameter(f"{client!r} is not an address", param_hint="--from") from None
+    operator = _operator(file)
+    split = [one.partition(":") for one in headers]
+    fields = [(name.strip().encode(), value.strip().encode()) for name, _, value in split]
+    board = operator.board()
+    told = explaining.explain(operator.effective, board, method, url, client, fields, listener)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(f"listener: {told['listener']}\nroute: {told['route'] or 'none takes it'}")
+    if "answer" in told:
+        click.echo(f"answer: {told['answer']}")
+        return
+    click.echo(f"target for the server: {told['target']}")
+    for name, one in told["pools"].items():
+        click.echo(f"pool {name} ({one['algorithm']}):")
+        for server_name, judged in one["servers"].items():
+            click.echo(f"  {server_name} {judged['address']}: {judged['may_be_picked']}")
+
+
+@click.command()
+@config_option
+@json_option
+def reload(file: str | None, as_json: bool) -> None:
+    """Have every process read the configuration again; with a broken one nothing changes, and the exit status is 2."""
+    operator = _operator(file)
+    operator.reload()
+    _done(f"{operator.config.file} is good, and is being read again", as_json)
+
+
+@click.group("config")
+def config_group() -> None:
+    """Look at the configuration."""
+
+
+@config_group.command()
+@config_option
+def dump(file: str | None) -> None:
+    """Print the effective configuration as JSON, and which of it was changed at run time."""
+    operator: Operator | None = None
+    try:
+        operator = _operator(file)
+        config, changes = operator.effective, operator.state.changes
+    except StoreError:
+        from deston.config.load import load
+
+        config, changes = load(find_config(file)), ()
+    except ConfigError:
+        raise
+    origin = [dataclasses.asdict(one) for one in changes]
+    told = {"configuration": dataclasses.asdict(config), "changed_at_run_time": origin}
+    click.echo(json.dumps(told, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    """A value of the configuration as JSON has it."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (frozenset, set)):
+        return sorted((_plain(one) for one in value), key=str)
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

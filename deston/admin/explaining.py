@@ -1,0 +1,87 @@
+"""Why a request goes where it goes: ``deston explain``.
+
+What lives here: the route that takes it, what becomes of its path, and each server with why it may be picked or not.
+What must not: sending anything.
+Invariant: the route is found by the router that requests are routed by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from deston.config.http_rules import RouteConfig
+from deston.config.model import AdminState, Config, ListenerConfig, PoolConfig, Protocol
+from deston.errors import StartError
+from deston.l7.http1 import by_name
+from deston.l7.rewriting import Prefixes
+from deston.l7.routing import Facts, Router, host_without_port
+from deston.store.board import Board
+
+_DOWN = 2
+
+
+def explain(
+    config: Config,
+    board: Board | None,
+    method: str,
+    url: str,
+    client: str,
+    fields: list[tuple[bytes, bytes]],
+    listener: str = "",
+) -> dict[str, Any]:
+    """What would become of a request; ``config`` has the operator's changes. Raises ``StartError`` for a bad URL."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if not parts.hostname:
+        raise StartError(f"{url!r} is not an URL: write http://host/path")
+    found = _listener(config, listener)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    facts = Facts(method.upper().encode(), by_name(fields), client, found.name)
+    routes = [route for route in config.routes if route.listener in ("", found.name)]
+    route = Router(routes).match(host_without_port(parts.netloc.encode()), target, facts)
+    told: dict[str, Any] = {"listener": found.name, "route": route.name if route else None}
+    if route is not None and route.redirect is not None:
+        return {**told, "answer": f"redirect {route.redirect.status}"}
+    if route is not None and route.respond is not None:
+        return {**told, "answer": f"status {route.respond.status}"}
+    names = [share.pool for share in route.pools] if route else [found.pool] if found.pool else []
+    if not names:
+        return {**told, "answer": "status 404: no route takes it, and the listener has no pool"}
+    return {
+        **told,
+        "target": _target(route, target),
+        "pools": {name: _pool(config.pool(name), board) for name in names},
+    }
+
+
+def _listener(config: Config, name: str) -> ListenerConfig:
+    found = [one for one in config.listeners_of(Protocol.HTTP) if name in ("", one.name)]
+    if not found:
+        raise StartError(f"there is no http listener {name}".strip())
+    return found[0]
+
+
+def _target(route: RouteConfig | None, target: str) -> str:
+    prefixes = Prefixes.of(route) if route is not None else Prefixes(b"", b"")
+    return prefixes.to_server(target.encode("latin-1", "replace")).decode("latin-1") if prefixes else target
+
+
+def _pool(pool: PoolConfig, board: Board | None) -> dict[str, Any]:
+    judged = {}
+    for server in pool.servers:
+        members = board.members(pool.name, server.name) if board is not None else []
+        row = next((row for name, _, row in members if name == server.name), -1)
+        health = board.health(row) if board is not None and row >= 0 else None
+        active = board.sum(row).active if board is not None and row >= 0 else 0
+        if server.state is not AdminState.READY:
+            why = f"no: its state is {server.state.value}"
+        elif server.weight == 0:
+            why = "no: its weight is 0"
+        elif health is not None and health.health == _DOWN:
+            why = f"no: it is down ({health.reason})"
+        elif 0 < server.max_connections <= active:
+            why = f"no: it is full ({active} of {server.max_connections})"
+        else:
+            why = "if no other can: it is a backup" if server.backup else "yes"
+        judged[server.name] = {"address": str(server.address), "may_be_picked": why}
+    return {"algorithm": pool.algorithm, "servers": judged}

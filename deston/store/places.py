@@ -1,0 +1,48 @@
+"""Where processes that run one configuration meet: the files in ``run_dir``.
+
+What lives here: their names, and opening the store and the board of a configuration.
+What must not: what stands in them.
+Invariant: two configurations never share a file, even in one ``run_dir``: a pool of one is no pool of the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from deston.config.model import Config
+from deston.errors import StoreError
+from deston.store.base import Store
+from deston.store.board import Board
+from deston.store.sqlite import SqliteStore
+
+SHARED = "sqlite"
+
+
+def is_shared(config: Config) -> bool:
+    """Whether processes of this configuration see one another."""
+    return config.global_.store == SHARED
+
+
+def place(config: Config, ending: str) -> str:
+    """A file that belongs to this configuration."""
+    digest = hashlib.sha256(os.path.abspath(config.file).encode()).hexdigest()[:12]
+    return os.path.join(config.global_.run_dir, f"deston-{digest}.{ending}")
+
+
+def open_store(config: Config) -> Store:
+    """The store of a configuration; raises ``StoreError`` where it has none that is shared."""
+    if not is_shared(config):
+        why = f"store = {config.global_.store}: each process keeps its own state (store = sqlite shares it)"
+        raise StoreError(f"{config.file}: {why}")
+    return SqliteStore(place(config, "db"))
+
+
+def open_board(config: Config, creates: bool = True) -> Board:
+    """The board of a configuration; raises ``StoreError``."""
+    return Board(place(config, "board"), creates)
+
+
+def monitor_lock(config: Config) -> str:
+    """The file whose lock makes its holder the one that checks health."""
+    return place(config, "monitor.lock")
