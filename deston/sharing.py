@@ -23,6 +23,7 @@ from deston.balancer.server import Health, Server
 from deston.config.model import Config
 from deston.errors import DestonError, StoreError
 from deston.health.monitor import Monitor
+from deston.health.watch import tell_flip
 from deston.store.base import State, Store
 from deston.store.board import Counts, Found
 from deston.store.places import monitor_lock, open_board, open_store
@@ -171,7 +172,7 @@ class Sharing:
             self._take_health_of(pool)
 
     def _take_health_of(self, pool: Pool) -> None:
-        flipped = False
+        flipped: list[tuple[Server, Health]] = []
         for server in pool.servers:
             row = self._rows.get(server)
             if row is None or server.is_hosted:
@@ -182,12 +183,14 @@ class Sharing:
             self._told[server] = found
             server.check_reason = found.reason
             if server.health is not _HEALTHS[found.health]:
+                flipped.append((server, server.health))
                 server.health = _HEALTHS[found.health]
-                flipped = True
                 if server.health is Health.UP:
                     self._monitor.marks.clear(server)
         if flipped:
             pool.refresh()
+            for server, known in flipped:
+                tell_flip(pool, server, known)
 
     def _try_to_lead(self) -> None:
         """Lead where nobody else does: the lock of a process that died is free."""

@@ -148,14 +148,7 @@ class Watch:
         if self._server.health is Health.UP:
             self._marks.clear(self._server)
         self._pool.refresh()
-        log.log(
-            _level(known, self._server.health),
-            "%s is %s: %s (%s)",
-            label(self._pool, self._server),
-            self._server.health.value,
-            self._server.check_reason,
-            standing(self._pool),
-        )
+        tell_flip(self._pool, self._server, known)
 
     def _rest(self) -> None:
         """Know nothing of the server: it is in maint, or nobody asked for checks."""
@@ -176,8 +169,14 @@ class Watch:
         self._trouble = trouble
 
 
-def _level(before: Health, now: Health) -> int:
-    """A server that is up at the first look is no news; one that goes down is what an operator is woken for."""
-    if now is Health.DOWN:
-        return logging.WARNING
-    return logging.DEBUG if before is Health.UNCHECKED else logging.INFO
+def tell_flip(pool: Pool, server: Server, known: Health) -> None:
+    """Log that a server's health is another than the ``known`` one.
+
+    A server that is up at the first look is no news; one that goes down is what an operator is woken for.
+    """
+    if server.health is Health.DOWN:
+        level = logging.WARNING
+    else:
+        level = logging.DEBUG if known is Health.UNCHECKED else logging.INFO
+    words = label(pool, server), server.health.value, server.check_reason, standing(pool)
+    log.log(level, "%s is %s: %s (%s)", *words)

@@ -51,8 +51,8 @@ def read_server(name: str, line: str) -> ServerConfig:
     parts: list[str] = [part.strip() for part in line.split(",")]
     tree = {
         "listeners": {"x": {"bind": "127.0.0.1:0", "protocol": "http", "pool": "x"}},
-        # A server of weight 0 would be a pool without any.
-        "pools": {"x": {"servers": {name: parts, "other": "127.0.0.1:1"}}},
+        # With a server of weight 0 alone it would be a pool without any; nobody has the address of this one.
+        "pools": {"x": {"servers": {name: parts, "other": "wsgi:nobody:nobody"}}},
     }
     try:
         return load_tree(tree).pools[0].servers[0]

@@ -1,0 +1,267 @@
+"""One state over all processes: both commands, several workers, and the operator's commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deston.address import Address
+from tests.integration.client import Load, ask
+from tests.integration.commands import L4, L7, Command, start
+from tests.integration.configs import QUICK_CHECKS, http, pool, tcp, write_config
+from tests.integration.echo import EchoServer
+from tests.integration.processes import BIN, Finished, Processes, run, wait_until
+
+
+@dataclass(frozen=True)
+class Site:
+    """Both commands with two workers each on one file, and the servers behind them."""
+
+    file: Path
+    l7: Command
+    l4: Command
+    servers: dict[str, EchoServer]
+    spare: Address
+
+    def deston(self, *words: str) -> Finished:
+        return run([f"{BIN}/deston", *words, "--config", str(self.file)])
+
+    def done(self, *words: str) -> str:
+        done = self.deston(*words)
+        assert done.status == 0, done
+        return done.out
+
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.done("status", "--json"))
+        return told
+
+    def server(self, name: str, pool: str = "app") -> dict[str, Any]:
+        found: dict[str, Any] = self.status()["pools"][pool]["servers"][name]
+        return found
+
+    def served(self, command: Command | None = None, times: int = 12) -> set[str]:
+        """Who answers, over connections of their own, so that each worker is asked."""
+        address = (command or self.l7).address
+        return {json.loads(ask(address).body)["server"] for _ in range(times)}
+
+    def wait_for(self, *names: str) -> None:
+        """Wait until these servers answer for both commands, and no others."""
+        wait_until(lambda: self.served() == self.served(self.l4) == set(names), f"only {names}")
+
+
+@pytest.fixture
+def site(processes: Processes, tmp_path: Path) -> Iterator[Site]:
+    with EchoServer("a") as a, EchoServer("b") as b, EchoServer("c") as c:
+        servers = {"a": a, "b": b, "c": c}
+        pools = {"app": pool({"a": a.address, "b": b.address}, QUICK_CHECKS)}
+        file = write_config(tmp_path, {"web": http(), "raw": tcp()}, pools=pools, global_={"workers": 2})
+        l4, l7 = start(L4, processes, file), start(L7, processes, file)
+        site = Site(file, l7, l4, servers, c.address)
+        wait_until(lambda: len(site.status()["workers"]) == 4, "four workers")
+        yield site
+
+
+def test_the_operators_changes_count_everywhere(site: Site) -> None:
+    """Drain, ready, weigh, add and remove, in both commands and every worker, without a failed request."""
+    site.wait_for("a", "b")
+    with Load(site.l7.address, keeping=2, opening=1) as load:
+        assert site.done("server", "drain", "app", "a", "--wait", "10") == "app/a drains, and is empty\n"
+        assert site.served() == {"b"}
+        site.wait_for("b")
+        assert site.server("a")["admin"] == "drain"
+        site.done("server", "ready", "app", "a")
+        site.wait_for("a", "b")
+        site.done("server", "add", "app", "c", str(site.spare), "--weight", "2")
+        site.wait_for("a", "b", "c")
+        assert (site.server("c")["weight"], site.server("c")["changed"]) == (2, True)
+        site.done("server", "remove", "app", "a")
+        site.wait_for("b", "c")
+        site.done("server", "weight", "app", "b", "0")
+        site.wait_for("c")
+        site.done("server", "reset", "app")
+        site.wait_for("a", "b")
+        load.wait_for(20)
+    assert load.failures() == []
+
+
+def test_counts_are_of_the_host(site: Site) -> None:
+    """What every worker of both commands carries is one sum, and is back at nothing afterwards."""
+    threads = [
+        threading.Thread(target=ask, args=(command.address, "/?sleep=1.5"))
+        for command in (site.l7, site.l4)
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: sum(site.server(name)["active"] for name in "ab") >= 6, "six under way")
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: sum(site.server(name)["active"] for name in "ab") == 0, "nothing under way")
+    assert sum(site.server(name)["total"] for name in "ab") >= 6
+
+
+def leader(site: Site) -> int:
+    return next((one["process"] for one in site.status()["workers"] if one["checks"]), 0)
+
+
+def test_each_server_is_checked_once(site: Site) -> None:
+    """One process checks for all; when it is killed another one does, and finds out what goes down."""
+    wait_until(lambda: leader(site), "a leader")
+    first = leader(site)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: leader(site) not in (0, first), "another leader")
+    wait_until(lambda: len(site.status()["workers"]) == 4, "four workers again")
+    site.servers["a"].stop()
+    wait_until(lambda: site.server("a")["health"] == "down", "the check")
+    site.wait_for("b")
+    assert site.server("a")["check"]["reason"]
+
+
+def test_a_killed_worker_leaves_no_count(site: Site) -> None:
+    """What it had under way is gone with it."""
+    thread = threading.Thread(target=_ask_in_vain, args=(site.l7.address,))
+    thread.start()
+    wait_until(lambda: sum(site.server(name)["active"] for name in "ab") == 1, "one under way")
+    for worker in site.l7.workers:
+        os.kill(worker, signal.SIGKILL)
+    thread.join()
+    wait_until(lambda: sum(site.server(name)["active"] for name in "ab") == 0, "nothing under way")
+
+
+def _ask_in_vain(address: Address) -> None:
+    with contextlib.suppress(OSError):
+        ask(address, "/?sleep=3")
+
+
+def test_what_was_changed_survives_a_restart(site: Site, processes: Processes) -> None:
+    site.done("server", "drain", "app", "a")
+    site.wait_for("b")
+    again = start(L7, processes, site.file)
+    assert {json.loads(ask(again.address).body)["server"] for _ in range(6)} == {"b"}
+
+
+def test_a_reload_within_the_workers(site: Site) -> None:
+    """The file is read again, without new workers; the operator's changes stay; a broken one changes nothing."""
+    before = site.l7.workers | site.l4.workers
+    site.done("server", "drain", "app", "a")
+    text = site.file.read_text()
+    site.file.write_text(text.replace("[[[servers]]]", f"[[[servers]]]\nc = {site.spare}"))
+    assert "is good, and is being read again" in site.done("reload")
+    site.wait_for("b", "c")
+    site.file.write_text("[pools\n")
+    broken = site.deston("reload")
+    assert broken.status == 2
+    assert "brackets" in broken.err
+    site.file.write_text(text)
+    assert site.served() == {"b", "c"}
+    site.done("reload")
+    site.wait_for("b")
+    assert site.l7.workers | site.l4.workers == before
+
+
+def test_a_change_is_saved_with_its_comments(site: Site) -> None:
+    text = site.file.read_text()
+    site.file.write_text(text.replace("[pools]", "# the pools\n[pools]"))
+    site.done("server", "add", "app", "c", str(site.spare), "--save")
+    site.wait_for("a", "b", "c")
+    site.done("server", "weight", "app", "b", "4", "--save")
+    site.done("server", "drain", "app", "a", "--save")
+    site.wait_for("b", "c")
+    saved = site.file.read_text()
+    assert "# the pools" in saved
+    assert f"c = {site.spare}" in saved
+    assert site.status()["changes"] == []
+    site.done("server", "remove", "app", "a", "--save")
+    assert "state=drain" not in site.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["server", "drain", "ap", "a"], 1, "there is no pool 'ap' (did you mean 'app'?)"),
+        (["server", "drain", "app", "x"], 1, "pool app has no server 'x'"),
+        (["server", "add", "app", "c", "nowhere"], 1, "'nowhere' has no port"),
+        (["server", "weight", "app", "a", "heavy"], 2, "'heavy' is not a valid integer"),
+        (["pool", "algorithm", "app", "roundrobbin"], 1, "unknown policy 'roundrobbin' (did you mean 'round_robin'?)"),
+        (["pool", "algorithm", "app", "header_hash"], 1, "header_hash needs a hash_key"),
+        (["explain", "GET", "http://x/", "--from", "here"], 2, "'here' is not an address"),
+        (["explain", "GET", "http:///x"], 1, "is not an URL"),
+    ],
+)
+def test_what_is_wrong_is_told(words: list[str], status: int, told: str, tmp_path: Path) -> None:
+    """Nothing has to run for that; and no traceback is ever shown."""
+    file = write_config(tmp_path, {"web": http()}, pools={"app": pool({"a": "127.0.0.1:1", "b": "127.0.0.1:2"})})
+    done = run([f"{BIN}/deston", *words, "--config", str(file)])
+    assert done.status == status, done
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_looking_at_what_does_not_run(tmp_path: Path) -> None:
+    file = write_config(tmp_path, {"web": http()}, pools={"app": pool({"a": "127.0.0.1:1", "b": "127.0.0.1:2"})})
+    words = [f"{BIN}/deston"]
+    shown = run([*words, "status", "--config", str(file)])
+    assert shown.status == 0
+    assert "workers: 0, health is checked by: none" in shown.out
+    assert all(len(line) <= 100 for line in shown.out.splitlines())
+    assert json.loads(run([*words, "pool", "show", "app", "--json", "--config", str(file)]).out)["pools"].keys() == {
+        "app"
+    }
+    told = json.loads(run([*words, "explain", "GET", "http://a.test/x", "--json", "--config", str(file)]).out)
+    assert told["pools"]["app"]["servers"]["a"]["may_be_picked"] == "yes"
+    dumped = json.loads(run([*words, "config", "dump", "--config", str(file)]).out)
+    assert dumped["configuration"]["pools"][0]["name"] == "app"
+    alone = write_config(tmp_path, {"web": http()}, pools={"app": pool({"a": "x:1"})}, global_={"store": "memory"})
+    done = run([*words, "status", "--config", str(alone)])
+    assert (done.status, "store = sqlite shares it" in done.err) == (1, True)
+
+
+def test_a_folder_that_cannot_be_used(processes: Processes, tmp_path: Path, abc: dict[str, Address]) -> None:
+    """It is said, and requests are served all the same."""
+    (tmp_path / "run").write_text("no folder")
+    file = write_config(tmp_path, {"web": http()}, pools={"app": pool({"a": abc["a"]}, QUICK_CHECKS)})
+    command = start(L7, processes, file)
+    command.running.wait_for("nothing is shared with other processes: ")
+    assert ask(command.address).server == "a"
+
+
+def test_drain_waits_for_what_is_under_way(site: Site) -> None:
+    """Exit status 3 when the time is up, 0 when it is empty."""
+    threads = [threading.Thread(target=ask, args=(site.l7.address, "/?sleep=2")) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: site.server("a")["active"] > 0, "one under way")
+    done = site.deston("server", "drain", "app", "a", "--wait", "0.2")
+    assert done.status == 3
+    assert "under way" in done.out
+    assert site.deston("server", "drain", "app", "a", "--wait", "20").status == 0
+    for thread in threads:
+        thread.join()
+
+
+def test_least_connections_sees_other_processes(site: Site) -> None:
+    """While deston-l4 keeps one server busy, the requests of gunicorn's workers go to the other one."""
+    site.done("pool", "algorithm", "app", "least_connections")
+    wait_until(lambda: site.status()["pools"]["app"]["algorithm"] == "least_connections", "the change")
+    site.done("server", "drain", "app", "b")
+    site.wait_for("a")
+    threads = [threading.Thread(target=ask, args=(site.l4.address, "/?sleep=3")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: site.server("a")["active"] >= 8, "eight under way")
+    site.done("server", "ready", "app", "b")
+    wait_until(lambda: "b" in site.served(times=4), "b is back")
+    counts = Counter(json.loads(ask(site.l7.address).body)["server"] for _ in range(10))
+    assert counts["b"] == 10, counts
+    for thread in threads:
+        thread.join()

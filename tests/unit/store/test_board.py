@@ -1,0 +1,108 @@
+"""The board: places, rows and sums."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deston.errors import StoreError
+from deston.store import board as boards
+from deston.store.board import Board, Counts, Found
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return str(tmp_path / "run" / "x.board")
+
+
+def test_two_processes_see_one_another(file: str) -> None:
+    """Rows have one number for all; each place is one's own, and sums are of all."""
+    one, other = Board(file), Board(file)
+    place = one.take_place()
+    row = one.row("app\0a\0x:1")
+    assert other.row("app\0a\0x:1") == row
+    assert other.row("app\0b\0x:2") == 1
+    assert one.row("app\0b\0x:2", creates=False) == 1
+    assert one.row("app\0c\0x:3", creates=False) == -1
+    one.put_counts(place, row, Counts(2, 10, 1, 100, 200, 0.5))
+    assert other.sum(row) == Counts(2, 10, 1, 100, 200, 0.5)
+    other.put_health(row, Found(2, 12.5, "refused é" + "x" * 300))
+    found = one.health(row)
+    assert (found.health, found.at, found.reason[:9]) == (2, 12.5, "refused é")
+    one.revision = 7
+    one.leader = 42
+    assert (other.revision, other.leader) == (7, 42)
+    assert other.members("app", "a") == [("a", "x:1", 0)]
+    one.close()
+    other.close()
+
+
+def test_names_that_stand_for_one_server(file: str) -> None:
+    board = Board(file)
+    for name in ("app\0web\0web.test:1", "app\0web@10.0.0.2\x0010.0.0.2:1", "other\0web\0x:1", "app\0webby\0x:1"):
+        board.row(name)
+    assert board.rows_of("app", "web") == [0, 1]
+
+
+def test_what_a_dead_worker_left_stays_counted(file: str) -> None:
+    """But for what it had under way: nobody is served by it any more."""
+    code = (
+        "import sys; from deston.store.board import Board, Counts; board = Board(sys.argv[1]);"
+        "place = board.take_place(); row = board.row('app\\0a\\0x:1');"
+        "board.put_counts(place, row, Counts(3, 10, 1, 5, 6, 0.1)); print(place)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    board = Board(file)
+    assert board.living() == []
+    assert board.sum(0) == Counts(0, 10, 1, 5, 6, 0.1)
+    (dead,) = board.retire_dead()
+    assert dead != os.getpid()
+    assert board.workers() == []
+    assert board.sum(0) == Counts(0, 10, 1, 5, 6, 0.1)
+    place = board.take_place()
+    assert place == 1
+    assert board.counts(place, 0) == Counts()
+    board.put_counts(place, 0, Counts(1, 2, 0, 1, 1, 0.2))
+    assert board.sum(0)[:3] == (1, 12, 1)
+    board.leave_place(place)
+    assert board.sum(0)[:3] == (0, 12, 1)
+
+
+def test_one_that_is_silent_for_long_is_taken_for_dead(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be another program's by now."""
+    board = Board(file)
+    board.take_place()
+    assert [one.process for one in board.living()] == [os.getpid()]
+    monkeypatch.setattr(boards, "SILENCE", -1.0)
+    time.sleep(0)
+    assert board.living() == []
+
+
+def test_it_is_bounded(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board(file)
+    monkeypatch.setattr(boards, "MOST_SERVERS", 2)
+    board.row("app\0a\0x:1")
+    board.row("app\0b\0x:1")
+    with pytest.raises(StoreError, match="more than 2 servers"):
+        board.row("app\0c\0x:1")
+    monkeypatch.setattr(boards, "MOST_WORKERS", 1)
+    with pytest.raises(StoreError, match="more than 0 workers"):
+        board.take_place()
+
+
+def test_files_that_cannot_be_used(file: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="it cannot be used: No such file"):
+        Board(file, creates=False)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"something else entirely" * 1000)
+    with pytest.raises(StoreError, match="it is damaged, or of another version"):
+        Board(str(damaged))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="it cannot be used"):
+        Board(str(tmp_path / "file" / "x"))
