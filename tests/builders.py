@@ -146,6 +146,7 @@ def make_listener(protocol: Protocol, name: str, **changes: Any) -> ListenerConf
         "underscore_headers": UnderscoreHeaders.DROP,
         "underscore_headers_kept": (),
         "request_id": "",
+        "ready_path": "",
         "error_pages": (),
         "request_header": HeaderRules(),
         "response_header": HeaderRules(),

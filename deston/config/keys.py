@@ -55,6 +55,7 @@ _HEEDED_BY: Mapping[str, tuple[Protocol, ...]] = {
     "underscore_headers_kept": (_HTTP,),
     "request_id": (_HTTP,),
     "error_pages": (_HTTP,),
+    "ready_path": (_HTTP,),
     "request_header_set": (_HTTP,),
     "request_header_add": (_HTTP,),
     "request_header_remove": (_HTTP,),

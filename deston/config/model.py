@@ -141,6 +141,7 @@ class GlobalConfig:
     drain_timeout: float
     max_connections: int
     secret_file: str
+    stop_delay: float
     nameservers: tuple[Address, ...] = ()
 
 
@@ -214,6 +215,7 @@ class ListenerConfig:
     underscore_headers: UnderscoreHeaders
     underscore_headers_kept: tuple[str, ...]
     request_id: str
+    ready_path: str
     error_pages: tuple[tuple[str, str], ...]
     request_header: HeaderRules
     response_header: HeaderRules

@@ -116,6 +116,13 @@ def redirect(status: int, location: bytes, pages: Pages = _PLAIN_PAGES, named: N
     return _answer(code, pages.page(code, named), [(b"Location", location)])
 
 
+def readiness(is_ready: bool) -> Response:
+    """The answer to whoever asks whether clients may come."""
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    body = b"ready\n" if is_ready else b"stopping\n"
+    return _answer(status, Page(_TEXT, body), [(b"Cache-Control", b"no-cache")])
+
+
 class Fixed:
     """A response that a route gives by itself; raises ``StartError`` for a file that cannot be read."""
 

@@ -64,6 +64,12 @@ def _most_connections() -> int:
     return max(1, min(wanted, int(descriptors * 0.8 / 1.25) // 2 // len(_listeners)))
 
 
+def _stop_delay(config: Config) -> float:
+    """How long a worker that was told to stop goes on, in seconds."""
+    has_ready_path = any(listener.ready_path for listener in config.listeners_of(Protocol.HTTP))
+    return config.global_.stop_delay if has_ready_path else 0.0
+
+
 logs.configure()
 _config = _read_or_exit()
 _listeners = _config.listeners_of(Protocol.HTTP)
@@ -76,7 +82,7 @@ worker_class = "deston.l7.worker.ProxyWorker"
 worker_connections = _most_connections()
 # gunicorn's gevent worker uses this one time for a new connection's first request, too.
 keepalive = max(1, int(max(listener.keepalive_timeout for listener in _listeners)))
-graceful_timeout = int(_config.global_.drain_timeout) + _GRACE_BEYOND_DRAIN
+graceful_timeout = int(_config.global_.drain_timeout + _stop_delay(_config)) + _GRACE_BEYOND_DRAIN
 # defaults.md, "Request head limit".
 limit_request_line = 8190
 limit_request_fields = 100

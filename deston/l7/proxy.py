@@ -22,6 +22,7 @@ from deston.errors import DestonError, NoRoute, RequestTooLarge
 from deston.l7 import headers, http1
 from deston.l7.affinity import Affinity, read_secret
 from deston.l7.answers import refusal
+from deston.l7.asked import Asked
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
@@ -30,7 +31,7 @@ from deston.l7.http1 import Fields, Named
 from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget
 from deston.l7.rewriting import host_for
-from deston.l7.site import Asked, Site
+from deston.l7.site import Site
 from deston.net.byte_stream import ByteStream
 from deston.net.dial import dial
 from deston.net.tls import client_context, secure
@@ -54,6 +55,8 @@ class Proxy:
         self._connect = connect or self._open
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._logs = logs
+        #: Whether clients may come: not so once the process was told to stop.
+        self.is_ready = True
         self._affinities = affinities(config)
         self._keys = hash_keys(config.pools)
         self._sites = {one.name: self._new_site(one) for one in config.listeners_of(Protocol.HTTP)}
@@ -106,7 +109,7 @@ class Proxy:
     def _new_site(self, listener: ListenerConfig) -> Site:
         access_log = None if self._logs is None else self._logs.of(listener.access_log)
         write = None if access_log is None else access_log.write
-        return Site(listener, self._config.routes, self.registry, self._affinities, write)
+        return Site(listener, self._config.routes, self.registry, self._affinities, write, lambda: self.is_ready)
 
     def _send(self, asked: Asked, pool: Pool, preferred: Server | None) -> tuple[Response, Server]:
         """Send what has passed the rules of its listener to a pool."""

@@ -25,8 +25,8 @@ from deston.errors import Denied, DestonError, NoRoute, NoServerAvailable, TooMa
 from deston.l7 import answers, headers
 from deston.l7.affinity import Affinity
 from deston.l7.answers import Pages
+from deston.l7.asked import Asked
 from deston.l7.body import NO_BODY
-from deston.l7.header_rules import Values
 from deston.l7.http1 import Field, Fields, Named
 from deston.l7.rates import Rate
 from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
@@ -42,32 +42,6 @@ log = logging.getLogger("deston.l7")
 _ID = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
 _ID_BYTES = 16
 _LISTS = frozenset({b"ratelimit", b"ratelimit-policy"})
-
-
-class Asked:
-    """One request on its way through the rules."""
-
-    __slots__ = (
-        "came", "client", "counted", "fields", "host", "pool", "request", "server", "target", "told", "trusted",
-        "values", "way",
-    )  # fmt: skip
-
-    def __init__(self, request: Request, fields: Fields) -> None:
-        self.request = request
-        self.came = fields
-        self.fields: list[Field] = fields
-        self.host = b""
-        self.target = request.target
-        self.trusted = False
-        self.client = request.peer
-        self.values = Values(request, b"", request.peer)
-        #: What the client is counted as while its request is under way.
-        self.counted = ""
-        #: Fields that every response to it has.
-        self.told: list[Field] = []
-        self.way: Way | None = None
-        self.pool: Pool | None = None
-        self.server: Server | None = None
 
 
 #: Sends what was asked to its pool, by preference to a server: the response, and the server that gave it.
@@ -95,7 +69,10 @@ class Site:
         registry: Registry,
         affinities: Mapping[str, Affinity],
         write: Write | None = None,
+        is_ready: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._is_ready = is_ready
+        self._ready_path = listener.ready_path.encode()
         self.listener = listener
         self._registry = registry
         self._affinities = affinities
@@ -119,7 +96,7 @@ class Site:
         #: Whether there is no rule at all but routes, so that only those need to come here which take one with rules.
         self.is_plain = self._way_without_route.is_plain and not (
             affinities or self._access or self._rate or self._under_way is not None or self._id_field or write
-            or listener.error_pages
+            or listener.error_pages or listener.ready_path
         )  # fmt: skip
 
     def serve(self, request: Request, send: Send) -> Response:
@@ -181,6 +158,8 @@ class Site:
         if self._id_field:
             self._give_id(asked, fields)
         self._identify(asked, fields)
+        if self._ready_path and asked.target.partition(b"?")[0] == self._ready_path:
+            return answers.readiness(self._is_ready())
         self._admit(asked, fields)
         way = asked.way = self._way_of(asked, fields)
         values.route = way.name

@@ -167,7 +167,15 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         return not self.alive
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """TERM: no connection waits for a further request."""
+        """TERM: no connection waits for a further request, once those in front had time to turn away."""
+        delay = application.prepare_to_stop()
+        if delay and not self._stopped_at:
+            self._stopped_at = time.monotonic() + delay
+            gevent.spawn_later(delay, self._stop, sig, frame)
+        elif not self._stopped_at:
+            self._stop(sig, frame)
+
+    def _stop(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
         self._stopped_at = time.monotonic()
         gevent.spawn(self._end_idle)

@@ -107,6 +107,13 @@ class Application:
         self._current = {one.name: one for one in listeners}
         log.info("%s was reloaded", file)
 
+    def prepare_to_stop(self) -> float:
+        """Say from now on that no clients are to come; for how many seconds they are to be taken all the same."""
+        if self._proxy is None or self.runtime is None or not any(one.ready_path for one in self.listeners):
+            return 0.0
+        self._proxy.is_ready = False
+        return self.runtime.config.global_.stop_delay
+
     @property
     def is_started(self) -> bool:
         """Whether it can serve."""

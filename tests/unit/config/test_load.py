@@ -101,6 +101,7 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
             drain_timeout=30.0,
             max_connections=0,
             secret_file="",
+            stop_delay=5.0,
         ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("a", Address("::", 1), Protocol.TCP, "b"),),
@@ -121,6 +122,7 @@ def test_every_key_is_read() -> None:
         drain_timeout=0.0,
         max_connections=5000,
         secret_file=str(DATA / "deston.secret"),
+        stop_delay=10.0,
         nameservers=(Address("10.0.0.53", 53), Address("2001:db8::53", 5353)),
     )
     assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
@@ -158,6 +160,7 @@ def test_every_key_is_read() -> None:
         underscore_headers=UnderscoreHeaders.REFUSE,
         underscore_headers_kept=("X_Legacy",),
         request_id="X-Request-ID",
+        ready_path="/-/ready",
         error_pages=(("503", str(DATA / "pages" / "down.html")), ("5xx", str(DATA / "pages" / "error.html"))),
         access_log=LogTarget(LogSink.FILE, file=str(DATA / "log" / "web.log")),
         access_log_format=LogFormat.TEMPLATE,
@@ -333,6 +336,7 @@ def test_the_rust_form_is_read() -> None:
             drain_timeout=30.0,
             max_connections=0,
             secret_file="",
+            stop_delay=5.0,
         ),
         admin=AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         listeners=(ordinary_listener("main", Address("0.0.0.0", 8000), Protocol.TCP, "main"),),

@@ -55,6 +55,7 @@ def make_config(*pools: Any, routes: tuple[RouteConfig, ...] = (), **changes: An
             drain_timeout=30.0,
             max_connections=0,
             secret_file="",
+            stop_delay=5.0,
         ),
         "admin": AdminConfig(bind=Address("127.0.0.1", 9900), token=""),
         "listeners": (make_listener(),),

@@ -87,7 +87,7 @@ def test_servers_do_not_see_the_cookie() -> None:
 
 
 def config(folder: Path, secret_file: str = "") -> GlobalConfig:
-    return GlobalConfig(str(folder / "run"), 1, "memory", 30.0, 0, secret_file)
+    return GlobalConfig(str(folder / "run"), 1, "memory", 30.0, 0, secret_file, 5.0)
 
 
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
