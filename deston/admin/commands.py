@@ -142,28 +142,22 @@ def drain(pool: str, name: str, seconds: float | None, file: str | None, as_json
     sys.exit(NOT_EMPTY)
 
 
-@server.command()
-@click.argument("pool")
-@click.argument("name")
-@config_option
-@json_option
-@save_option
-def ready(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
-    """Let the server NAME have clients again."""
-    _set_state(pool, name, "ready", file, saves)
-    _done(f"{pool}/{name} is ready", as_json, pool=pool, server=name)
+def _state_command(command: str, state: str, help: str) -> None:
+    """A command that does no more than to say what a server is to do."""
+
+    @server.command(command, help=help)
+    @click.argument("pool")
+    @click.argument("name")
+    @config_option
+    @json_option
+    @save_option
+    def run(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
+        _set_state(pool, name, state, file, saves)
+        _done(f"{pool}/{name} is in the state {state}", as_json, pool=pool, server=name, state=state)
 
 
-@server.command()
-@click.argument("pool")
-@click.argument("name")
-@config_option
-@json_option
-@save_option
-def maint(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
-    """Take the server NAME out of service: no clients, no checks."""
-    _set_state(pool, name, "maint", file, saves)
-    _done(f"{pool}/{name} is in maint", as_json, pool=pool, server=name)
+_state_command("ready", "ready", "Let the server NAME have clients again.")
+_state_command("maint", "maint", "Take the server NAME out of service: no clients, no checks.")
 
 
 @server.command()

@@ -7,10 +7,8 @@ Invariant: the application sees the request that a server would be sent; what it
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
@@ -27,6 +25,7 @@ from deston.l7.headers import HOP_BY_HOP, connection_options, without_hop_by_hop
 from deston.l7.http1 import Field, RequestHead, by_name
 from deston.l7.record import BROKE_OFF, Record
 from deston.l7.request import Request, Response
+from deston.loading import load_object
 
 log = logging.getLogger("deston.l7")
 
@@ -41,15 +40,7 @@ _NOT_REPEATED = frozenset({b"content-type", b"content-length"})
 @cache
 def find_application(name: str) -> WsgiApplication:
     """The application ``package.module:app``; modules are found in the current folder, too. Raises ``StartError``."""
-    module, _, path = name.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:  # It is the user's code: anything may come out of it.
-        raise StartError(f"the application {name} cannot be loaded: {type(error).__name__}: {error}") from error
+    found = load_object(name, "application")
     if not callable(found):
         raise StartError(f"the application {name} cannot be called")
     application: WsgiApplication = found

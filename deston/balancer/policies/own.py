@@ -7,18 +7,15 @@ Invariant: whatever a user's policy does, a pick returns one of the candidates: 
 
 from __future__ import annotations
 
-import importlib
 import logging
-import os
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from deston.balancer.policies.base import AnyCandidate, Candidate, Policy
 from deston.balancer.policies.round_robin import WeightedRoundRobin
-from deston.errors import StartError
+from deston.loading import load_object
 
 log = logging.getLogger("deston.policy")
 
@@ -36,19 +33,11 @@ def is_own(name: str) -> bool:
 def create_own_policy(name: str) -> Policy:
     """What the factory ``package.module:factory`` makes, under guard.
 
-    That is a policy, any object with a method ``pick``, or a function of the candidates and the key. Modules are found
-    in the current folder, too. Raises ``StartError`` where there is no such factory, or it fails.
+    That is a policy, any object with a method ``pick``, or a function of the candidates and the key. Raises
+    ``StartError`` where there is no such factory, or it fails.
     """
-    module, _, path = name.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
-        return GuardedPolicy(name, found())
-    except (Exception, SystemExit) as error:  # It is the user's code: anything may come out of it.
-        raise StartError(f"the policy {name} cannot be made: {type(error).__name__}: {error}") from error
+    policy: Policy = load_object(name, "policy", lambda factory: GuardedPolicy(name, factory()))
+    return policy
 
 
 class GuardedPolicy(Policy):

@@ -97,6 +97,6 @@ def test_faults_beside_the_pick_are_no_matter(caplog: pytest.LogCaptureFixture) 
     ],
 )
 def test_what_cannot_be_made_is_said(name: str, why: str) -> None:
-    with pytest.raises(StartError, match="cannot be made") as caught:
+    with pytest.raises(StartError, match="cannot be loaded") as caught:
         create_own_policy(name)
-    assert str(caught.value) == f"the policy {name} cannot be made: {why}"
+    assert str(caught.value) == f"the policy {name} cannot be loaded: {why}"
