@@ -131,6 +131,8 @@ class PoolAdapter(HTTPAdapter):
         with self._starting:
             if not self._is_running:
                 self._runtime.monitor.start()
+                # Also where nobody closes the adapter, as with one that another one takes the place of.
+                self._end = weakref.finalize(self, self._runtime.monitor.stop)
                 self._is_running = True
 
     def _lease(self, request: requests.PreparedRequest, tried: list[Server]) -> Lease:
@@ -215,7 +217,7 @@ class PoolAdapter(HTTPAdapter):
         with self._starting:
             if self._is_running:
                 self._is_running = False
-                self._runtime.monitor.stop()
+                self._end()
 
 
 class _Sent(requests.PreparedRequest):

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+
+# gevent finds it when it is first asked for, and not well where two threads are the first.
+import gevent.threadpool
 from gevent.event import Event
 
 from deston.health.monitor import STOP_TIMEOUT_S, Monitor

@@ -59,16 +59,42 @@ class Site:
         wait_until(lambda: self.served() == self.served(self.l4) == set(names), f"only {names}")
 
 
-@pytest.fixture
-def site(processes: Processes, tmp_path: Path) -> Iterator[Site]:
+def start_site(processes: Processes, folder: Path, servers: dict[str, EchoServer]) -> Site:
+    a, b, c = servers.values()
+    pools = {"app": pool({"a": a.address, "b": b.address}, QUICK_CHECKS)}
+    file = write_config(folder, {"web": http(), "raw": tcp()}, pools=pools, global_={"workers": 2})
+    l4, l7 = start(L4, processes, file), start(L7, processes, file)
+    site = Site(file, l7, l4, servers, c.address)
+    wait_until(lambda: len(site.status()["workers"]) == 4, "four workers")
+    return site
+
+
+@pytest.fixture(scope="module")
+def lasting(module_processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all tests that leave it as it was."""
     with EchoServer("a") as a, EchoServer("b") as b, EchoServer("c") as c:
-        servers = {"a": a, "b": b, "c": c}
-        pools = {"app": pool({"a": a.address, "b": b.address}, QUICK_CHECKS)}
-        file = write_config(tmp_path, {"web": http(), "raw": tcp()}, pools=pools, global_={"workers": 2})
-        l4, l7 = start(L4, processes, file), start(L7, processes, file)
-        site = Site(file, l7, l4, servers, c.address)
-        wait_until(lambda: len(site.status()["workers"]) == 4, "four workers")
-        yield site
+        yield start_site(module_processes, tmp_path_factory.mktemp("sharing"), {"a": a, "b": b, "c": c})
+
+
+@pytest.fixture
+def site(lasting: Site) -> Iterator[Site]:
+    """As the file of the beginning says, with four workers."""
+    text = lasting.file.read_text()
+    wait_until(lambda: len(lasting.status()["workers"]) == 4, "four workers")
+    yield lasting
+    if lasting.status()["changes"]:
+        lasting.done("server", "reset", "app")
+    if lasting.file.read_text() != text:
+        lasting.file.write_text(text)
+        lasting.done("reload")
+    lasting.wait_for("a", "b")
+
+
+@pytest.fixture
+def mortal(processes: Processes, tmp_path: Path) -> Iterator[Site]:
+    """One whose servers may be stopped."""
+    with EchoServer("a") as a, EchoServer("b") as b, EchoServer("c") as c:
+        yield start_site(processes, tmp_path, {"a": a, "b": b, "c": c})
 
 
 def test_the_operators_changes_count_everywhere(site: Site) -> None:
@@ -114,8 +140,9 @@ def leader(site: Site) -> int:
     return next((one["process"] for one in site.status()["workers"] if one["checks"]), 0)
 
 
-def test_each_server_is_checked_once(site: Site) -> None:
+def test_each_server_is_checked_once(mortal: Site) -> None:
     """One process checks for all; when it is killed another one does, and finds out what goes down."""
+    site = mortal
     wait_until(lambda: leader(site), "a leader")
     first = leader(site)
     os.kill(first, signal.SIGKILL)
@@ -255,7 +282,7 @@ def test_least_connections_sees_other_processes(site: Site) -> None:
     wait_until(lambda: site.status()["pools"]["app"]["algorithm"] == "least_connections", "the change")
     site.done("server", "drain", "app", "b")
     site.wait_for("a")
-    threads = [threading.Thread(target=ask, args=(site.l4.address, "/?sleep=3")) for _ in range(8)]
+    threads = [threading.Thread(target=ask, args=(site.l4.address, "/?sleep=6")) for _ in range(8)]
     for thread in threads:
         thread.start()
     wait_until(lambda: site.server("a")["active"] >= 8, "eight under way")
