@@ -52,6 +52,7 @@ class Sharing:
     def __init__(
         self, config: Config, registry: Registry, monitor: Monitor, on_change: Callable[[State], None]
     ) -> None:
+        self._config = config
         self._registry = registry
         self._monitor = monitor
         self._on_change = on_change
@@ -90,8 +91,8 @@ class Sharing:
             try:
                 self._turn()
                 self._trouble = ""
-            except (DestonError, OSError, ValueError) as error:
-                self._tell(f"what processes share cannot be used, this one goes on alone: {error}")
+            except Exception as error:  # Whatever it is, the next turn is to be tried.
+                self._tell(f"what processes share cannot be used, this one goes on with what it knows: {error}")
 
     def stop(self) -> None:
         """Take part no more; a second call does nothing."""
@@ -118,11 +119,29 @@ class Sharing:
 
     def _beat(self, now: float) -> None:
         self._next_beat = now + BEAT
+        if not self._board.is_in_place:
+            self._begin_anew()
+        elif not self._board.holds(self._place):
+            # Silent for so long that others took it for dead, such as a process that was stopped and went on.
+            self._place = self._board.take_place()
         self._board.beat(self._place, self.state.revision)
         self._try_to_lead()
         if self._monitor.leads:
             for process in self._board.retire_dead():
                 log.warning("the worker %d is gone; what it had under way counts no more", process)
+
+    def _begin_anew(self) -> None:
+        """Somebody has moved the board away: there is another one."""
+        log.warning("the board is gone, a new one is begun")
+        self._board.close()
+        self._board = open_board(self._config)
+        self._place = self._board.take_place()
+        self._board.revision = max(self._board.revision, self.state.revision)
+        if self._monitor.leads:
+            self._board.leader = os.getpid()
+        self._rows.clear()
+        self._told.clear()
+        self._publish()
 
     # --- leases and counters
 

@@ -26,6 +26,7 @@ def save(file: str, pool: str, change: Callable[[Servers], None]) -> None:
 
     Raises ``ChangeRefused`` where that cannot be, and changes nothing then.
     """
+    file = os.path.realpath(file)  # A link stays one.
     if is_rust_form(file):
         raise ChangeRefused(f"{file}: --save writes Deston's own form only")
     try:

@@ -98,6 +98,7 @@ class Board:
                     # No sparse file: on a full disk the first write to a hole would kill the process.
                     os.posix_fallocate(descriptor, 0, _SIZE)
                 self._map = mmap.mmap(descriptor, _SIZE)
+                self._inode = os.fstat(descriptor).st_ino
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -119,6 +120,18 @@ class Board:
             yield
         finally:
             os.close(descriptor)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it is still the file of its name."""
+        try:
+            return os.stat(self.file).st_ino == self._inode
+        except OSError:
+            return False
+
+    def holds(self, place: int) -> bool:
+        """Whether a place is this process's."""
+        return self.worker(place).process == os.getpid()
 
     @property
     def revision(self) -> int:

@@ -515,7 +515,7 @@ def test_names_are_followed(processes: Processes, tmp_path: Path) -> None:
 def test_whoever_is_in_front_is_told_first(processes: Processes, tmp_path: Path, abc: dict[str, Address]) -> None:
     """After TERM the ready path says 503 while requests are still served; then the process stops."""
     listeners = {"web": http(ready_path="/-/ready", deny="127.0.0.1")}
-    file = write_config(tmp_path, listeners, pools={"app": pool({"a": abc["a"]})}, global_={"stop_delay": "2s"})
+    file = write_config(tmp_path, listeners, pools={"app": pool({"a": abc["a"]})}, global_={"stop_delay": "1s"})
     command = start(L7, processes, file)
     assert (ask(command.address, "/-/ready").status, ask(command.address, "/-/ready?x").body) == (200, b"ready\n")
     assert ask(command.address, "/-/readyx").status == 403

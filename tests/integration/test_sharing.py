@@ -291,3 +291,24 @@ def test_least_connections_sees_other_processes(site: Site) -> None:
         wait_until(lambda: site.served() == {"b"}, "the idle one")
         assert site.served() == {"b"}
     wait_until(lambda: site.server("a")["active"] == 0, "nothing under way")
+
+
+def test_a_board_that_was_taken_away_is_begun_anew(site: Site) -> None:
+    """And a worker that was stopped for a while takes part again."""
+    (board,) = (site.file.parent / "run").glob("*.board")
+    board.unlink()
+    wait_until(lambda: len(site.status()["workers"]) == 4, "four workers on a new board")
+    site.done("server", "drain", "app", "a")
+    site.wait_for("b")
+
+
+def test_a_process_that_is_stopped_for_a_while(site: Site) -> None:
+    """Nobody waits for it; when it goes on it hears of what it has missed."""
+    wait_until(lambda: leader(site), "a leader")
+    stopped = leader(site)
+    os.kill(stopped, signal.SIGSTOP)
+    site.done("server", "drain", "app", "a")
+    behind = {one["process"] for one in site.status()["workers"] if one["revision"] < site.status()["revision"]}
+    os.kill(stopped, signal.SIGCONT)
+    assert stopped in behind
+    site.wait_for("b")
