@@ -55,10 +55,20 @@ class SqliteStore:
     def close(self) -> None:
         """Nothing is kept open."""
 
+    def _make(self) -> None:
+        """Make the file where it is missing, as one of the folder's owner: root may be the first to come here."""
+        folder = os.path.dirname(self.file)
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.exists(self.file):
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            if os.geteuid() == 0:
+                owner = os.stat(folder)
+                os.chown(self.file, owner.st_uid, owner.st_gid)
+
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         try:
-            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            self._make()
             with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
                 _prepare(connection)
                 connection.execute(f"BEGIN {kind}")

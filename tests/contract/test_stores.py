@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -110,3 +111,11 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="Not a directory|File exists"):
         SqliteStore(str(tmp_path / "file" / "run" / "x.db")).read()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_belongs_to_who_has_the_folder(tmp_path: Path) -> None:
+    """The service can use what root has made by a command before it ran."""
+    os.chown(tmp_path, 65534, 65534)
+    SqliteStore(str(tmp_path / "x.db")).update(plus(A))
+    assert {one.stat().st_uid for one in tmp_path.iterdir()} == {65534}
