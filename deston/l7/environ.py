@@ -105,6 +105,7 @@ def read_request(environ: Environ, listeners: Listeners, client: GunicornClient 
         stream=client.stream,
         identity=client.identity,
         tls_version=client.tls_version,
+        is_http2=client.is_http2,
     )
 
 

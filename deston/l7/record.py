@@ -220,6 +220,10 @@ def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
+def _version(request: Request) -> str:
+    return "HTTP/2.0" if request.is_http2 else f"HTTP/1.{request.minor_version}"
+
+
 def _stamp(record: Record) -> str:
     whole = int(record._wall_clock)
     return f"{_second(whole)}.{int((record._wall_clock - whole) * 1000):03}Z"
@@ -239,7 +243,7 @@ _VALUES: dict[str, Callable[[Record], str]] = {
     "time": _stamp,
     "total_ms": lambda one: _milliseconds(one.total),
     "tries": lambda one: str(one.tries),
-    "version": lambda one: f"HTTP/1.{one.request.minor_version}" if one.request else "",
+    "version": lambda one: _version(one.request) if one.request else "",
 }
 
 

@@ -64,6 +64,7 @@ class Request:
     interims: int = 0
     tls_version: str = ""
     added: bytes = b""
+    is_http2: bool = False
     record: Record | None = None
 
 

@@ -75,6 +75,11 @@ def test_a_line_of_ones_own() -> None:
         assert isinstance(record.value(name), str)
 
 
+def test_the_version_is_the_clients() -> None:
+    for changes, version in (({}, "HTTP/1.1"), ({"minor_version": 0}, "HTTP/1.0"), ({"is_http2": True}, "HTTP/2.0")):
+        assert make(**changes)[0].value("version") == version
+
+
 def test_nothing_is_known_of_what_was_no_request() -> None:
     for form in LogFormat:
         lines: list[str] = []
