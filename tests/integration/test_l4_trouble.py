@@ -134,6 +134,8 @@ def test_a_flood_past_a_limit(
     log = tmp_path / "access.log"
     listener = tcp(**limits, access_log=log, access_log_format="json")
     command = front(processes, tmp_path, abc["a"], listener)
+    # From here on the worker accepts: what is not closed soon is not going to be.
+    assert command.ask(source="127.0.0.77") == "a"
     with ExitStack() as stack:
         flood = [stack.enter_context(connect(command.address)) for _ in range(20)]
         refused = sum(_is_closed(one) for one in flood)
