@@ -147,6 +147,8 @@ def reset(config: Config, changes: Changes, pool: str, server: str) -> Changes:
     if len(kept) == len(changes):
         find_pool(config, pool)
         raise ChangeRefused(f"nothing was changed of {f'{pool}/{server}' if server else f'pool {pool}'}")
+    if any(one.name == pool for one in config.pools) and not find_pool(with_changes(config, kept), pool).servers:
+        raise ChangeRefused(f"{server} is the last server of pool {pool}: use drain or maint, or reset the pool")
     return kept
 
 

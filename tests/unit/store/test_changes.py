@@ -87,6 +87,15 @@ def test_what_makes_no_sense_is_refused(change: Any, why: str) -> None:
     assert str(caught.value).startswith(why)
 
 
+def test_the_last_server_is_not_reset_away() -> None:
+    """One that was added while those of the file were removed."""
+    now = changes.remove(CONFIG, changes.add(CONFIG, (), "app", "c", "127.0.0.1:3"), "app", "a")
+    now = changes.remove(CONFIG, now, "app", "b")
+    with pytest.raises(ChangeRefused, match="c is the last server of pool app"):
+        changes.reset(CONFIG, now, "app", "c")
+    assert servers(changes.reset(CONFIG, now, "app", "")).keys() == {"a", "b"}
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 steps = st.lists(
     st.one_of(
