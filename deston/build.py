@@ -10,7 +10,7 @@ monkey-patching, because health checks import requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deston.address import Address
 from deston.balancer.policies import make_policy
@@ -45,6 +45,7 @@ class Runtime:
         self.registry = Registry()
         monitor = Monitor(self.registry, lookup=Resolver(config.global_.nameservers))
         self.marks = monitor.marks
+        self._flips = monitor.flips
         self.monitor: Monitor | MonitorThread = MonitorThread(monitor) if threaded else monitor
         #: The configuration as the file has it.
         self.config = config
@@ -70,9 +71,17 @@ class Runtime:
     def apply(self, config: Config) -> None:
         """Replace all pools by those of ``config``; servers with an unchanged address live on."""
         self.config = config
+        self._flips.drain_timeout = config.global_.drain_timeout
         known = {pool.name: pool for pool in self.registry}
         self.registry.replace([self._build_pool(one, known.get(one.name)) for one in self.effective.pools])
+        self._tell_removed(known.values())
         self.monitor.sync()
+
+    def _tell_removed(self, known: Iterable[Pool]) -> None:
+        """Servers of old pools that are in none of the new ones: what they have under way ends as their pool says."""
+        kept = {server for pool in self.registry for server in pool.servers}
+        for pool in known:
+            self._flips.removed([one for one in pool.servers if one not in kept], pool.config.on_remove)
 
     def _take(self, state: State) -> None:
         """Apply what the operator has changed."""
@@ -110,8 +119,9 @@ class Runtime:
             one.configure(one.origin.config)  # type: ignore[union-attr]
         # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
         pool = Pool(config, make_policy(config), (*members, *stand_ins))
-        pool.observer = self.marks.observe
+        pool.observer, pool.outlier_observer = self.marks.observe, self.marks.answers_badly
         if known is not None:
+            pool.refused = known.refused
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool

@@ -23,7 +23,6 @@ from deston.balancer.server import Health, Server
 from deston.config.model import Config
 from deston.errors import DestonError, StoreError
 from deston.health.monitor import Monitor
-from deston.health.watch import tell_flip
 from deston.store.base import State, Store
 from deston.store.board import Counts, Found
 from deston.store.places import monitor_lock, open_board, open_store
@@ -204,12 +203,8 @@ class Sharing:
             if server.health is not _HEALTHS[found.health]:
                 flipped.append((server, server.health))
                 server.health = _HEALTHS[found.health]
-                if server.health is Health.UP:
-                    self._monitor.marks.clear(server)
         if flipped:
-            pool.refresh()
-            for server, known in flipped:
-                tell_flip(pool, server, known)
+            self._monitor.flips.take(pool, flipped)
 
     def _try_to_lead(self) -> None:
         """Lead where nobody else does: the lock of a process that died is free."""

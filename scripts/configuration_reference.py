@@ -67,6 +67,7 @@ listener and one pool, and its servers are checked by tcp every 2s. What it has 
 TYPES = {
     "algorithm": "name of a policy",
     "check_type": "`tcp`, `http`, `udp` or `none`",
+    "bad_statuses": "list of statuses, or `off`",
     "duration": "duration",
     "file": "path",
     "files": "list of paths",
@@ -92,7 +93,7 @@ TYPES = {
     "names": "list of names",
     "nameservers": "list of addresses",
     "networks": "list of networks",
-    "on_down": "`keep` or `close`",
+    "on_leaving": "`keep`, `drain` or `close`",
     "path": "path of a URL",
     "pattern": "regular expression",
     "payload": "bytes",

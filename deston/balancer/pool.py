@@ -19,12 +19,17 @@ from deston.balancer.server import Server
 from deston.config.model import PoolConfig
 from deston.errors import AllServersFull, NoServerAvailable
 
+# In such parts of its weight a server starts slowly, so that weights stay whole.
+_TENTHS = 10
+
 #: Told of each dial: the pool, the server, and whether it was reached. Passive health listens.
 DialObserver = Callable[["Pool", Server, bool], None]
+#: Told of a server that has answered badly too often in a row.
+OutlierObserver = Callable[["Pool", Server], None]
 
 
-def _ignore(pool: Pool, server: Server, reached: bool) -> None:
-    """Stand in for the observer where nobody listens."""
+def _ignore(pool: Pool, server: Server, reached: bool = True) -> None:
+    """Stand in for an observer where nobody listens."""
 
 
 class Pool:
@@ -34,8 +39,8 @@ class Pool:
     """
 
     __slots__ = (
-        "_backups", "_candidates", "_primaries", "_refreshing",
-        "config", "name", "observer", "policy", "queue", "refused", "servers",
+        "_backups", "_candidates", "_primaries", "_refreshing", "_thins",
+        "config", "name", "observer", "outlier_observer", "policy", "queue", "refused", "servers",
     )  # fmt: skip
 
     def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
@@ -44,6 +49,7 @@ class Pool:
         self.policy = policy
         self.servers = servers
         self.observer: DialObserver = _ignore
+        self.outlier_observer: OutlierObserver = _ignore
         #: How often nothing could be picked, whether the client then waited or not.
         self.refused = 0
         self.queue = Queue()
@@ -54,12 +60,21 @@ class Pool:
     def refresh(self) -> None:
         """Find the candidates anew; to be called after any change to what ``Server.usable`` says."""
         with self._refreshing:
+            self._weigh()
             usable = [server for server in self.servers if server.usable]
             self._primaries = tuple(server for server in usable if not server.backup)
             self._backups = tuple(server for server in usable if server.backup)
             self._candidates = self._primaries or self._backups
             self.policy.prepare(self._candidates)
         self.queue.tell_next()
+
+    def _weigh(self) -> None:
+        """Give each server the weight that policies compare; those that start slowly have tenths of theirs."""
+        starts_slowly = any(server.share < 1.0 for server in self.servers)
+        for server in self.servers:
+            full = server.base_weight
+            server.weight = max(1, round(full * _TENTHS * server.share)) if starts_slowly and full else full
+        self._thins = starts_slowly and not self.policy.weighs
 
     def stand_in(self, origin: Server, endpoints: Collection[Address]) -> bool:
         """Have a server for each further address of a named one, and none for others; whether that changed anything.
@@ -95,19 +110,25 @@ class Pool:
         candidates = self._candidates
         if candidates and not exclude:
             server = self.policy.pick(candidates, key)
-            if not server.full:
+            if not server.full and not (self._thins and self._passes_over(server)):
                 return server
         return self._pick_among_rest(key, exclude)
 
     def _pick_among_rest(self, key: str, exclude: Collection[Server]) -> Server:
         for group in (self._primaries, self._backups):
             rest = tuple(server for server in group if not server.full and server not in exclude)
+            if rest and self._thins:
+                rest = tuple(server for server in rest if not self._passes_over(server)) or rest
             if rest:
                 return self.policy.pick(rest, key)
         self.refused += 1
         if any(server not in exclude for server in (*self._primaries, *self._backups)):
             raise AllServersFull(f"pool {self.name}: all servers are full")
         raise NoServerAvailable(f"pool {self.name} has no server available")
+
+    def _passes_over(self, server: Server) -> bool:
+        """Whether a server that starts slowly is left out this once, under a policy that knows no weights."""
+        return server.share < 1.0 and self.policy.rng.random() >= server.share
 
     def lease(self, key: str, exclude: Collection[Server] = (), preferred: Server | None = None) -> Lease:
         """Pick a server and count its use until the lease is released.
@@ -154,6 +175,16 @@ class Lease:
         """The server could not be reached, or broke off before it answered."""
         self.server.failures += 1
         self.pool.observer(self.pool, self.server, False)
+
+    def judge(self, status: int) -> None:
+        """The server answered with a status, and its pool holds some against it (``mark_statuses``)."""
+        config, server = self.pool.config, self.server
+        if status not in config.mark_statuses:
+            server.bad_answers = 0
+            return
+        server.bad_answers += 1
+        if server.bad_answers >= config.mark_after:
+            self.pool.outlier_observer(self.pool, server)
 
     def release(self) -> None:
         """Lower the server's count; a second call does nothing."""

@@ -3,12 +3,14 @@
 What lives here: one member of a pool, what probes and the operator say of it, and what it carries.
 What must not: connections, checks, and the choice between servers.
 Invariant: ``active`` is the number of leases that are open, here and in other processes; only ``Lease`` moves the one
-part and ``deston.sharing`` the other. Only these and ``deston.health`` write ``health`` and ``marked``.
+part and ``deston.sharing`` the other. Only these and ``deston.health`` write ``health``, ``marked``, ``share`` and
+``ends_at``; ``Pool.refresh`` alone writes ``weight``.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 
 from deston.address import Address
 from deston.config.model import AdminState, ServerConfig
@@ -41,12 +43,15 @@ class Server:
         "address",
         "admin",
         "backup",
+        "bad_answers",
         "config",
+        "base_weight",
         "bytes_in",
         "bytes_out",
         "check_reason",
         "elsewhere",
         "endpoint",
+        "ends_at",
         "failures",
         "health",
         "is_hosted",
@@ -56,6 +61,7 @@ class Server:
         "name",
         "named",
         "origin",
+        "share",
         "tls",
         "total",
         "weight",
@@ -72,11 +78,17 @@ class Server:
         self.health: Health = Health.UNCHECKED
         self.marked: bool = False
         self.check_reason: str = ""
+        #: What it may have of its weight: less than 1.0 while it starts slowly after it recovered.
+        self.share: float = 1.0
+        #: When what is under way with it is ended, in seconds of the monotonic clock.
+        self.ends_at: float = math.inf
         self.active: int = 0
         #: How many of ``active`` are those of other processes, as they last told.
         self.elsewhere: int = 0
         self.total: int = 0
         self.failures: int = 0
+        #: How many answers in a row had one of the statuses that its pool holds against it.
+        self.bad_answers: int = 0
         self.latency: float = 0.0
         self.bytes_in: int = 0
         self.bytes_out: int = 0
@@ -88,6 +100,8 @@ class Server:
         # The servers of one host may be several of a service.
         place = self.address if self.named.service else self.address.host
         self.name: str = config.name if self.origin is None else f"{config.name}@{place}"
+        #: Its weight as the configuration or its name says, and the one that policies compare.
+        self.base_weight: int = config.weight
         self.weight: int = config.weight
         self.max_connections: int = config.max_connections
         self.backup: bool = config.backup
@@ -96,7 +110,7 @@ class Server:
     @property
     def usable(self) -> bool:
         """Whether new clients may come, however full it is: what changes on a flip only."""
-        return self.keeps and self.admin is AdminState.READY and self.weight > 0
+        return self.keeps and self.admin is AdminState.READY and self.base_weight > 0
 
     @property
     def keeps(self) -> bool:

@@ -93,10 +93,11 @@ class SendProxyProtocol(enum.Enum):
     V2 = "v2"
 
 
-class OnDown(enum.Enum):
-    """What becomes of the connections of a server that went down."""
+class OnLeaving(enum.Enum):
+    """What becomes of what is under way with a server that went down, or was removed."""
 
     KEEP = "keep"
+    DRAIN = "drain"
     CLOSE = "close"
 
 
@@ -290,7 +291,14 @@ class PoolConfig:
     handshake_timeout: float
     queue: int
     queue_timeout: float
-    on_down: OnDown
+    on_down: OnLeaving
+    on_remove: OnLeaving
+    slow_start: float
+    mark_failures: int
+    mark_window: float
+    mark_time: float
+    mark_statuses: frozenset[int]
+    mark_after: int
     send_proxy_protocol: SendProxyProtocol
     source_address: str
     host_header: str

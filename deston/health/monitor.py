@@ -1,6 +1,6 @@
 """The monitor: every server of a registry under watch.
 
-What lives here: which servers are watched, and that passive marks end in time.
+What lives here: which servers are watched, and that passive marks and slow starts end in time.
 What must not: the checking of one server, and threads.
 Invariant: after ``sync`` exactly the registry's servers are watched, each with the settings of its pool.
 """
@@ -21,12 +21,14 @@ from deston.balancer.server import Server
 from deston.config.model import HealthConfig, TlsConfig
 from deston.health.checks import make_check
 from deston.health.dns import Lookup, Resolver
+from deston.health.flips import Flips
 from deston.health.passive import PassiveMarks
 from deston.health.probes import Check
+from deston.health.slow_start import SlowStart
 from deston.health.watch import Settings, Watch
 
-# How often it is looked for marks that are over, and how long stopping may take at most.
-MARKS_TICK_S = 1.0
+# How often it is looked for marks that are over and shares that grow, and how long stopping may take at most.
+MARKS_TICK_S = 0.5
 STOP_TIMEOUT_S = 2.0
 # Without gevent's patches each HTTP check that hangs holds a thread; with gevent's ten, so many servers that hang
 # would hold up the checks of the others. Threads are made when they are needed.
@@ -62,6 +64,9 @@ class Monitor:
     ) -> None:
         self.lookup = lookup or Resolver()
         self.marks = PassiveMarks(registry, clock)
+        self._slow_start = SlowStart(registry, clock)
+        self.flips = Flips(self.marks, self._slow_start, clock)
+        self.marks.on_lift = self._slow_start.begin
         self.registry = registry
         self._rng = rng or random.Random()
         self._clock = clock
@@ -141,7 +146,7 @@ class Monitor:
                 pool,
                 server,
                 None if server.is_hosted else check,
-                self.marks,
+                self.flips,
                 self._rng,
                 self.sync,
                 self.lookup,
@@ -152,10 +157,11 @@ class Monitor:
     def _keep_marks(self) -> None:
         while True:
             gevent.sleep(MARKS_TICK_S, ref=False)
-            self._lift_marks()
+            self._let_in()
 
-    def _lift_marks(self) -> None:
+    def _let_in(self) -> None:
         try:
             self.marks.expire(self._clock())
+            self._slow_start.advance()
         except Exception:
-            log.exception("marks are not lifted, by a fault of Deston")
+            log.exception("servers are not let in again, by a fault of Deston")

@@ -100,8 +100,8 @@ class Name:
                 continue
             # A weight of 0 in the configuration stays: nobody is to come.
             weight, backup = member.weight if server.config.weight else 0, server.config.backup or bool(member.backup)
-            if (server.weight, server.backup) != (weight, backup):
-                server.weight, server.backup, changed = weight, backup, True
+            if (server.base_weight, server.backup) != (weight, backup):
+                server.base_weight, server.backup, changed = weight, backup, True
         if changed:
             self.pool.refresh()
 

@@ -1,7 +1,7 @@
 """One server under watch: the greenlet that checks it, and the one that follows its name.
 
-What lives here: the loop of checks, what a flip changes and the one line that tells of it.
-What must not: how a check is made, which servers are watched, and passive marks beyond clearing them.
+What lives here: the loop of checks, and the moment of a flip.
+What must not: how a check is made, which servers are watched, and what a flip brings about (``flips``).
 Invariant: once ``stop`` was called, a watch changes nothing of its server, whatever it was waiting for.
 """
 
@@ -19,11 +19,11 @@ from deston.balancer.server import Health, Server
 from deston.config.model import AdminState, HealthConfig, TlsConfig
 from deston.errors import OutOfDescriptors
 from deston.health.dns import Lookup
-from deston.health.passive import PassiveMarks
+from deston.health.flips import Flips
 from deston.health.probes import Check, CheckResult
 from deston.health.record import HealthRecord, vary
 from deston.health.resolve import Name
-from deston.health.words import label, standing
+from deston.health.words import label
 
 # The first checks of all servers are spread over so many seconds.
 SPREAD_S = 0.1
@@ -57,7 +57,7 @@ class Watch:
         pool: Pool,
         server: Server,
         check: Check | None,
-        marks: PassiveMarks,
+        flips: Flips,
         rng: random.Random,
         on_members: Callable[[], None],
         lookup: Lookup,
@@ -69,7 +69,7 @@ class Watch:
         self._pool = pool
         self._server = server
         self._check = check
-        self._marks = marks
+        self._flips = flips
         self._rng = rng
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._stopped = False
@@ -145,10 +145,7 @@ class Watch:
     def _flip(self) -> None:
         """The record has decided: tell the server, the pool and the operator, in this order."""
         known, self._server.health = self._server.health, self._record.health
-        if self._server.health is Health.UP:
-            self._marks.clear(self._server)
-        self._pool.refresh()
-        tell_flip(self._pool, self._server, known)
+        self._flips.take(self._pool, [(self._server, known)])
 
     def _rest(self) -> None:
         """Know nothing of the server: it is in maint, or nobody asked for checks."""
@@ -167,16 +164,3 @@ class Watch:
             log.error("%s is not checked: %s", label(self._pool, self._server), trouble, exc_info=exc_info)
         self._server.check_reason = f"not checked: {trouble}"
         self._trouble = trouble
-
-
-def tell_flip(pool: Pool, server: Server, known: Health) -> None:
-    """Log that a server's health is another than the ``known`` one.
-
-    A server that is up at the first look is no news; one that goes down is what an operator is woken for.
-    """
-    if server.health is Health.DOWN:
-        level = logging.WARNING
-    else:
-        level = logging.DEBUG if known is Health.UNCHECKED else logging.INFO
-    words = label(pool, server), server.health.value, server.check_reason, standing(pool)
-    log.log(level, "%s is %s: %s (%s)", *words)

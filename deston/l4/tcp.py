@@ -19,9 +19,9 @@ from greenlet import GreenletExit, getcurrent
 from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
-from deston.balancer.server import Health, Server
+from deston.balancer.server import Server
 from deston.config.http_rules import RouteConfig
-from deston.config.model import ListenerConfig, OnDown
+from deston.config.model import ListenerConfig
 from deston.errors import ConnectError, DestonError, NoServerAvailable, OutOfDescriptors, Retry, StreamError
 from deston.l4.client import Client
 from deston.l4.reception import Reception
@@ -99,9 +99,9 @@ class TcpProxy:
             self.reception.termination.refresh()
 
     def sweep(self, now: float) -> None:
-        """End the connections of servers that went down, where their pool asks for it; once a tick, in the hub."""
+        """End the connections of servers that are down or gone, where their pool asks for it; in the hub."""
         for connection in list(self.connections):
-            connection.end_if_down()
+            connection.end_if_due(now)
 
     def cut(self) -> None:
         """End every connection: neither side may take what it got for all that there was."""
@@ -258,12 +258,9 @@ class Connection:
             record.pool, record.server = lease.pool.name, lease.server.name
         access_log.write(record.line(self.proxy.config.access_log_format))
 
-    def end_if_down(self) -> None:
-        """End a connection whose server is down, where its pool says so."""
-        lease = self._lease
-        if self._relay is None or lease is None or lease.pool.config.on_down is not OnDown.CLOSE:
-            return
-        if lease.server.health is Health.DOWN:
+    def end_if_due(self, now: float) -> None:
+        """End a connection whose server is down or was removed, where its pool says so."""
+        if self._relay is not None and self._lease is not None and self._lease.server.ends_at <= now:
             self._relay.cut(Ending.SERVER_DOWN)
 
     def cut(self) -> None:

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from deston.access.log import AccessLog
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
-from deston.balancer.server import Health, Server
+from deston.balancer.server import Server
 from deston.config.http_rules import RouteConfig
-from deston.config.model import ANY_NUMBER, ListenerConfig, OnDown, SendProxyProtocol
+from deston.config.model import ANY_NUMBER, ListenerConfig, SendProxyProtocol
 from deston.errors import ConnectError, DestonError, OutOfDescriptors
 from deston.l4.one_way import OneWay
 from deston.l4.record import ENDINGS, Record
@@ -236,7 +236,7 @@ class UdpProxy:
         log.debug("%s: a datagram of %s was refused: %s", self.config.name, self._listening.address_of(peer)[0], error)
 
     def sweep(self, now: float) -> None:
-        """End the sessions that were silent for too long, or whose server is down where the pool asks for that."""
+        """End the sessions that were silent for too long, or whose server is down or gone, if the pool asks for it."""
         oldest = now - self.config.session_timeout
         while self.sessions:
             session = next(iter(self.sessions.values()))
@@ -245,8 +245,7 @@ class UdpProxy:
             self.end(session, ANSWERED if session.is_answered else SILENT)
         self._one_way.forget_where(lambda used: used < oldest)
         for session in list(self.sessions.values()):
-            lease = session.lease
-            if lease.server.health is Health.DOWN and lease.pool.config.on_down is OnDown.CLOSE:
+            if session.lease.server.ends_at <= now:
                 self.end(session, DOWN)
 
     @property

@@ -109,6 +109,8 @@ class Exchange:
             self.server = lease.server
             try:
                 response = self._try(lease)
+                if self._config.mark_statuses:
+                    lease.judge(response.status)
                 if response.status not in self._config.retry_on.statuses:
                     return response
                 following = self._lease_after_status(tried, lease, response)

@@ -131,7 +131,8 @@ class Reading:
             server.bytes_out += from_server
 
         ahead = self._connection.incoming.rest()
-        return Tunnel(self._connection.stream, ahead, config.tunnel_timeout, config.half_close_timeout, count)
+        stream, timeouts = self._connection.stream, (config.tunnel_timeout, config.half_close_timeout)
+        return Tunnel(stream, ahead, *timeouts, count, lambda: server.ends_at)
 
     def close(self) -> None:
         """Give the connection back if it is fit for another exchange, else close it; and release the lease."""

@@ -7,6 +7,7 @@ Invariant: method and target go on byte for byte as they came, but for what a ro
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,12 +69,18 @@ class Request:
     record: Record | None = None
 
 
+def _never() -> float:
+    """Nothing asks for an end."""
+    return math.inf
+
+
 @dataclass(slots=True)
 class Tunnel:
     """A server's connection that speaks another protocol from now on.
 
     ``ahead`` was read of it already. ``timeout`` is how long it may be silent, and ``half_closed`` how long once one
-    side has ended, in seconds. ``count`` is told the bytes that went to the server, and those that came.
+    side has ended, in seconds. ``count`` is told the bytes that went to the server, and those that came. ``ends_at``
+    tells when it is to end in any case, in seconds of the monotonic clock.
     """
 
     stream: ByteStream
@@ -81,6 +88,7 @@ class Tunnel:
     timeout: float
     half_closed: float
     count: Callable[[int, int], None]
+    ends_at: Callable[[], float] = _never
 
 
 def _nothing() -> None:

@@ -7,17 +7,33 @@ Invariant: see ``net.relay``; the greenlet that calls sleeps until the tunnel is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from deston.errors import StreamReset
 from deston.l7 import http1
 from deston.l7.request import Response, Tunnel
 from deston.net.byte_stream import ByteStream
+from deston.net.hub import one_for_hub, sweeper
 from deston.net.relay import Direction, Ending, Limits, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
 
-_BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.CUT)
+_BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.SERVER_DOWN, Ending.CUT)
+
+
+class _Tunnels:
+    """Those of a hub; ends those whose server is down or gone, where its pool asks for that."""
+
+    def __init__(self) -> None:
+        self.open: dict[Relay, Callable[[], float]] = {}
+        sweeper().watched.add(self)
+
+    def sweep(self, now: float) -> None:
+        """Once a tick, in the hub."""
+        for relay, ends_at in list(self.open.items()):
+            if ends_at() <= now:
+                relay.cut(Ending.SERVER_DOWN)
 
 
 def begin(client: ByteStream, response: Response) -> None:
@@ -41,12 +57,15 @@ def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:
         relay.from_client.begin_with(ahead)
     if tunnel.ahead:
         relay.from_server.begin_with(tunnel.ahead)
+    tunnels = one_for_hub(_Tunnels)
+    tunnels.open[relay] = tunnel.ends_at
     try:
         ending = relay.run()
     except BaseException:
         relay.cut()  # Such as at the end of a drain: neither side may take what it got for all.
         raise
     finally:
+        del tunnels.open[relay]
         tunnel.count(relay.from_client.count, relay.from_server.count)
     if ending in _BROKEN:
         raise StreamReset(f"an upgraded connection ended: {ending.value}")

@@ -163,7 +163,7 @@ def test_a_new_weight_holds_from_the_next_refresh(name: str) -> None:
     pool = pool_of(name, 1, 1)
     for key in client_keys(100):
         pool.pick(key)
-    pool.servers[0].weight = 4
+    pool.servers[0].base_weight = 4
     pool.refresh()
     counts = count_picks(lambda key: one_lease(pool, key), client_keys(5000))
     assert shares_as(name, counts, pool.servers), counts

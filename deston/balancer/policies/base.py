@@ -44,6 +44,8 @@ class Policy(ABC):
 
     #: Whether it learns from how long candidates take to answer.
     learns = False
+    #: Whether it heeds weights; for one that does not, the pool itself sees to servers that start slowly.
+    weighs = True
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self.rng = rng or random.Random()

@@ -20,6 +20,8 @@ LONGEST_RECORDED_PERIOD = 65536
 class RoundRobin(Policy):
     """Each candidate in turn, whatever its weight."""
 
+    weighs = False
+
     _turn = -1
     _turn_of_rest = -1
 

@@ -17,6 +17,7 @@ from deston.config.model import Forwarded, RetryCause, RetryOn
 _PATH = re.compile(r"/[!-~]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2.
 _HOST_FIELD = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_FIRST_ERROR = 400
 _RETRY_STATUS = re.compile(r"[45][0-9][0-9]")
 _STATUS_RANGE = re.compile(r"([1-5][0-9][0-9])(?: *- *([1-5][0-9][0-9]))?")
 
@@ -78,6 +79,18 @@ def check_statuses(texts: list[str]) -> tuple[tuple[int, int], ...]:
     if not texts:
         raise ValidateError("at least one status is needed")
     return tuple(map(_status_range, texts))
+
+
+@of_list
+def check_bad_statuses(texts: list[str]) -> frozenset[int]:
+    if texts == ["off"]:
+        return frozenset()
+    if "off" in texts:
+        raise ValidateError("'off' stands alone")
+    ranges = list(map(_status_range, texts))
+    if any(lowest < _FIRST_ERROR for lowest, _ in ranges):
+        raise ValidateError("only the statuses of errors can be held against a server (400 to 599)")
+    return frozenset(status for lowest, highest in ranges for status in range(lowest, highest + 1))
 
 
 def _status_range(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from configobj.validate import ValidateError
 
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.checks.base import CHECKS, nearest, of_list, of_one, read_member, read_word, short
-from deston.config.model import ANY_NUMBER, AdminState, CheckType, LogFormat, OnDown, Protocol
+from deston.config.model import ANY_NUMBER, AdminState, CheckType, LogFormat, OnLeaving, Protocol
 from deston.config.templates import LOG_NAMES, unknown_names
 from deston.config.units import parse_duration, parse_size
 
@@ -125,8 +125,8 @@ def check_responses(text: str) -> int:
 
 
 @of_one
-def check_on_down(text: str) -> OnDown:
-    return read_member(text, OnDown, "choice")
+def check_on_leaving(text: str) -> OnLeaving:
+    return read_member(text, OnLeaving, "choice")
 
 
 class LogForm(NamedTuple):

@@ -42,7 +42,7 @@ def get_maintained(server: Server) -> None:
 
 
 def lose_weight(server: Server) -> None:
-    server.weight = 0
+    server.base_weight = 0
 
 
 every_way_out = pytest.mark.parametrize("leave", [go_down, get_marked, get_drained, get_maintained, lose_weight])

@@ -41,9 +41,11 @@ def servers(count: int) -> list[Server]:
     return [server(chr(ord("a") + index), Address("127.0.0.1", 1 + index)) for index in range(count)]
 
 
-def pool(*servers: Server, name: str = "app", checked: HealthConfig = HEALTH, secured: TlsConfig = TLS) -> Pool:
+def pool(
+    *servers: Server, name: str = "app", checked: HealthConfig = HEALTH, secured: TlsConfig = TLS, **settings: Any
+) -> Pool:
     """A pool of these servers, in turn."""
-    return Pool(make_pool_config(name=name, health=checked, tls=secured), RoundRobin(), servers)
+    return Pool(make_pool_config(name=name, health=checked, tls=secured, **settings), RoundRobin(), servers)
 
 
 def registry(*pools: Pool) -> Registry:

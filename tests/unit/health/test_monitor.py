@@ -164,7 +164,7 @@ def test_sync_watches_who_came_and_leaves_who_went(start: Start) -> None:
     a, b, c = builders.servers(3)
     monitor = start(builders.pool(a, b), script=script)
     wait_for(lambda: Health.UNCHECKED not in (a.health, b.health), "the first checks")
-    pool = builders.pool(b, c)
+    pool = builders.pool(b, c, slow_start=0.0)
     reload(monitor, pool)
     asked = script.asked["a"]
     wait_for(lambda: c.health is Health.UP, "the check of c")
@@ -281,7 +281,7 @@ def test_a_rise_by_checks_ends_a_mark(start: Start) -> None:
     """A server that was marked for failed dials is let in as soon as its checks say that it is up again."""
     script = Script()
     a, b = builders.servers(2)
-    pool = builders.pool(a, b)
+    pool = builders.pool(a, b, slow_start=0.0)
     monitor = start(pool, script=script)
     wait_for(lambda: (a.health, b.health) == (Health.UP, Health.UP), "the first checks")
     for _ in range(3):

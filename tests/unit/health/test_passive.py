@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deston.balancer.pool import Lease
 from deston.balancer.server import Health, Server
 from deston.config.model import AdminState
 from deston.health.passive import PassiveMarks
@@ -250,3 +252,99 @@ def test_marks_alone_never_empty_a_pool(count: int, events: list[tuple[int, floa
     scene.wait(300.0)
     assert scene.marked() == ""
     assert not any(scene.marks.reason(server) for server in scene.servers)
+
+
+def test_a_pool_has_its_own_measure() -> None:
+    """How many failures it takes, within which time, and for how long a server is out, is the pool's to say."""
+    scene = Scene(2)
+    scene.pool = builders.pool(*scene.servers, mark_failures=2, mark_window=5.0, mark_time=20.0)
+    scene.registry.replace([scene.pool])
+    scene.fail(scene.servers[0], times=2, apart=4.0)
+    assert scene.marks.reason(scene.servers[0]) == "out for 20s: 2 failed dials in 5s"
+    scene.wait(15.9)
+    assert scene.marked() == "a"
+    scene.wait(0.1)
+    assert scene.marked() == ""
+
+
+def test_none_is_marked_where_nobody_wants_it() -> None:
+    """With ``mark_failures = 0`` dials may fail for ever."""
+    scene = Scene(2)
+    scene.pool = builders.pool(*scene.servers, mark_failures=0)
+    scene.registry.replace([scene.pool])
+    scene.fail(scene.servers[0], times=50)
+    assert scene.marked() == ""
+
+
+def answer(scene: Scene, *statuses: int) -> None:
+    """Have the first server answer with these statuses."""
+    scene.pool.outlier_observer = scene.marks.answers_badly
+    for status in statuses:
+        lease = Lease(scene.pool, scene.servers[0])
+        lease.judge(status)
+        lease.release()
+
+
+def judging(count: int, **settings: Any) -> Scene:
+    scene = Scene(count)
+    scene.pool = builders.pool(*scene.servers, mark_statuses=frozenset({500, 503}), mark_after=3, **settings)
+    scene.registry.replace([scene.pool])
+    return scene
+
+
+def test_bad_answers_in_a_row_mark() -> None:
+    """A server that answers with nothing but what its pool holds against it is left out; a good answer forgives."""
+    scene = judging(2)
+    answer(scene, 500, 503, 200, 500, 503, 404, 500, 500)
+    assert scene.marked() == ""
+    answer(scene, 500)
+    assert scene.marks.reason(scene.servers[0]) == "out for 10s: 3 bad answers in a row"
+    scene.wait(10.0)
+    assert scene.marked() == ""
+
+
+def test_bad_answers_of_the_last_server() -> None:
+    """One that is the last stays, whatever it answers, and the reason says so."""
+    scene = judging(1)
+    answer(scene, *[500] * 20)
+    assert scene.marked() == ""
+    assert scene.marks.reason(scene.servers[0]) == "not marked: it is the last usable server"
+
+
+def test_what_another_process_has_marked() -> None:
+    """It is left out here, too, until the other one lifts it or the time is over."""
+    scene = Scene(2)
+    server, now = scene.servers[0], scene.clock.now
+    scene.marks.mirror(scene.pool, server, now + 5.0)
+    assert scene.marked() == "a"
+    assert scene.candidates() == {"b"}
+    assert scene.marks.own(server) == (0.0, 0)
+    scene.marks.mirror(scene.pool, server, 0.0)
+    assert scene.candidates() == {"a", "b"}
+
+
+def test_another_process_cannot_empty_a_pool() -> None:
+    """The limits hold for marks of others: the last usable server stays."""
+    scene = Scene(2)
+    scene.fail(scene.servers[0])
+    scene.marks.mirror(scene.pool, scene.servers[1], scene.clock.now + 5.0)
+    assert scene.marked() == "a"
+
+
+def test_own_marks_are_told() -> None:
+    """Others are told until when a server is marked here, and why one is not."""
+    scene = Scene(2)
+    scene.fail(scene.servers[0])
+    scene.fail(scene.servers[1])
+    assert scene.marks.own(scene.servers[0]) == (scene.clock.now + 10.0, 0)
+    assert scene.marks.own(scene.servers[1]) == (0.0, 1)
+
+
+def test_a_lifted_mark_is_told_of() -> None:
+    """Whoever lets servers start slowly hears of it."""
+    scene = Scene(2)
+    lifted: list[str] = []
+    scene.marks.on_lift = lambda pool, server: lifted.append(f"{pool.name}/{server.name}")
+    scene.fail(scene.servers[0])
+    scene.wait(10.0)
+    assert lifted == ["app/a"]

@@ -19,7 +19,7 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import LogFormat, OnDown, ServerConfig
+from deston.config.model import LogFormat, OnLeaving, ServerConfig
 from deston.errors import OutOfDescriptors
 from deston.l4.client import Client
 from deston.l4.refusals import Refusal
@@ -40,7 +40,7 @@ from tests.peers import (
     UnansweringPort,
     wait_until,
 )
-from tests.unit.l4.builders import make_listener
+from tests.unit.l4.builders import go_down, make_listener
 from tests.wires import fill, in_good_time, read_all, read_exactly, tcp_pair, unix_pair
 
 SOON = 0.1
@@ -395,8 +395,8 @@ def test_a_connection_has_the_shorter_life_of_listener_and_pool() -> None:
             assert setting.active == 0
 
 
-@pytest.mark.parametrize("on_down", OnDown)
-def test_a_server_that_goes_down(on_down: OnDown) -> None:
+@pytest.mark.parametrize("on_down", OnLeaving)
+def test_a_server_that_goes_down(on_down: OnLeaving) -> None:
     """Its connections are left alone or ended with a reset, as its pool says."""
     with EchoServer() as server:
         setting = Setting(make_pool(at("a", server), on_down=on_down))
@@ -404,10 +404,9 @@ def test_a_server_that_goes_down(on_down: OnDown) -> None:
             client.far.sendall(b"hello")
             assert read_exactly(client.far, 5) == b"hello"
             setting.proxy.sweep(0)
-            setting.server("a").health = Health.DOWN
-            setting.pool.refresh()
-            setting.proxy.sweep(0)
-            if on_down is OnDown.CLOSE:
+            go_down(setting.pool, setting.server("a"))
+            setting.proxy.sweep(1.0)
+            if on_down is OnLeaving.CLOSE:
                 with pytest.raises(ConnectionResetError):
                     client.far.recv(1)
                 client.join()

@@ -16,7 +16,7 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
-from deston.config.model import ANY_NUMBER, OnDown, SendProxyProtocol, ServerConfig
+from deston.config.model import ANY_NUMBER, OnLeaving, SendProxyProtocol, ServerConfig
 from deston.errors import OutOfDescriptors
 from deston.l4.refusals import Refusal
 from deston.l4.udp import UdpProxy
@@ -26,7 +26,7 @@ from deston.net.proxy_protocol import parse_proxy_header
 from tests.builders import make_pool, make_server_config
 from tests.datagram_peers import DatagramClient, DatagramServer, unused_port
 from tests.peers import LOOPBACK, has_ipv6, wait_until
-from tests.unit.l4.builders import make_udp_listener
+from tests.unit.l4.builders import go_down, make_udp_listener
 from tests.wires import in_good_time
 
 Dials = list[tuple[str, bool]]
@@ -286,16 +286,16 @@ def test_ipv6_on_both_sides() -> None:
 
 def test_a_server_that_goes_down() -> None:
     """Its sessions end where the pool wants that, and stay where not."""
-    for on_down in OnDown:
+    for on_down in OnLeaving:
         with (
             DatagramServer() as server,
             serving(make_pool(at("a", server.address), on_down=on_down)) as setting,
             DatagramClient(setting.address) as client,
         ):
             client.ask(b"x")
-            setting.server("a").health = Health.DOWN
+            go_down(setting.pool, setting.server("a"))
             setting.proxy.sweep(time.monotonic())
-            assert bool(setting.proxy.sessions) is (on_down is OnDown.KEEP)
+            assert bool(setting.proxy.sessions) is (on_down is not OnLeaving.CLOSE)
 
 
 def test_a_drain_waits_for_answers_alone() -> None:

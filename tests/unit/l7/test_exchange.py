@@ -330,7 +330,7 @@ def test_the_error_of_the_last_server_comes_out(bench: BenchMaker) -> None:
 def test_no_server_at_all(bench: BenchMaker) -> None:
     """A pool without a server that may be picked is told apart from one whose servers fail."""
     one = bench(1)
-    one.pool.servers[0].weight = 0
+    one.pool.servers[0].base_weight = 0
     one.pool.refresh()
     with pytest.raises(errors.NoServerAvailable):
         one.run()

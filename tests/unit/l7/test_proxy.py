@@ -303,7 +303,7 @@ def test_no_server_is_503() -> None:
     """A pool whose servers are all out of use answers at once."""
     config = make_config()
     registry = make_registry(config)
-    registry.pool("app").servers[0].weight = 0
+    registry.pool("app").servers[0].base_weight = 0
     registry.pool("app").refresh()
     found = Proxy(registry, config, Servers()).forward(make_request())
     assert found.status == 503
