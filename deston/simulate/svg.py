@@ -107,8 +107,8 @@ def paper(width: int, height: int, title: str, elements: Sequence[str]) -> str:
 
 
 def linear_ticks(high: float, write: Callable[[float], str]) -> list[tuple[float, str]]:
-    """Round values from 0 to ``high``, at most six."""
-    raw = high / 5 or 1.0
+    """Round values from 0 to ``high``, at most seven."""
+    raw = high / 6 or 1.0
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     return [(index * step, write(index * step)) for index in range(int(high / step + 1e-9) + 1)]
