@@ -45,7 +45,7 @@ class Choices:
     algorithms: tuple[str, ...] = ()
     servers: int | None = None
     weights: tuple[int, ...] | None = None
-    concurrency: int = 1
+    concurrency: tuple[int, ...] = (1,)
     max_connections: int | None = None
     queue: int | None = None
     queue_timeout: float | None = None
@@ -87,6 +87,9 @@ class Choices:
         pool = self._pool()
         if self.hash_balance_factor is not None:
             pool = replace(pool, hash_balance_factor=self.hash_balance_factor)
+        if len(self.concurrency) not in (1, len(pool.servers)):
+            why = f"{len(self.concurrency)} numbers are not for {len(pool.servers)} servers"
+            raise CannotSimulate(why, "--concurrency")
         disturbances = (*self.kill, *self.recover, *self.slow)
         require_servers(disturbances, (one.name for one in pool.servers))
         affinity = self.affinity or bool(pool.affinity_cookie)

@@ -56,7 +56,10 @@ _MOST_CLIENTS = 1 << 24
 )  # fmt: skip
 @click.option("--servers", type=click.IntRange(1, MOST_SERVERS), help=f"How many; default {DEFAULT_SERVERS}.")
 @click.option("--weights", type=parameters.WEIGHTS, help="A weight for each server: 1,1,2.")
-@click.option("--concurrency", type=click.IntRange(1, 100_000), default=1, help="Requests a server works on at once.")
+@click.option(
+    "--concurrency", type=parameters.CONCURRENCY, default="1",
+    help="Requests a server works on at once: 4, or for each server 4,4,2; default 1.",
+)  # fmt: skip
 @click.option("--max-connections", type=click.IntRange(0), help="Requests that each server is given at one time.")
 @click.option("--queue", type=click.IntRange(0, 1_000_000), help="How many wait while all servers are full.")
 @click.option("--queue-timeout", type=parameters.SECONDS, help="How long they wait.")
@@ -120,7 +123,7 @@ def _write(file: str, content: str) -> None:
 
 def _title(scenario: Scenario, arrivals: Arrivals) -> str:
     count = len(scenario.pool.servers)
-    servers = f"{count} server{'s' if count > 1 else ''}, {scenario.concurrency} at once"
+    servers = f"{count} server{'s' if count > 1 else ''}, {','.join(map(str, scenario.concurrency))} at once"
     changes = [f"{one.kind.value[2:]} {_moment(one.server, one.at, one.factor)}" for one in scenario.disturbances]
     load = percent(_load(scenario, arrivals))
     return "; ".join([f"{servers}, load {load}", arrivals.description, *changes])
@@ -132,8 +135,8 @@ def _moment(server: str, at: float, factor: float) -> str:
 
 def _load(scenario: Scenario, arrivals: Arrivals) -> float:
     """How busy servers are on average, those that serve when no other can left out; above 1 they never catch up."""
-    serving = [one for one in scenario.pool.servers if one.weight and not one.backup]
-    return arrivals.work / (max(1, len(serving)) * scenario.concurrency)
+    pairs = zip(scenario.pool.servers, scenario.hands, strict=True)
+    return arrivals.work / max(1, sum(hands for server, hands in pairs if server.weight and not server.backup))
 
 
 def _lines(title: str, load: float, results: Sequence[Result]) -> list[str]:

@@ -50,8 +50,8 @@ class Simulation:
         self._pool = living_pool(self._config, scenario.seed, self._timeline.clock)
         self._outages = Outages(self._timeline, self._pool, scenario.detect, self._lose_all)
         self._budget = RetryBudget()
-        servers = enumerate(self._pool.servers)
-        self._stations = {server: Station(server, index, scenario.concurrency) for index, server in servers}
+        servers = enumerate(zip(self._pool.servers, scenario.hands, strict=True))
+        self._stations = {server: Station(server, index, hands) for index, (server, hands) in servers}
         #: The server that answered each client last, by its index.
         self._last = array("i", [_NEVER]) * len(self._keys)
         self._has_moved = bytearray(len(self._keys))

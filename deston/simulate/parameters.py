@@ -91,6 +91,14 @@ def parse_weights(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def parse_concurrency(text: str) -> tuple[int, ...]:
+    """Requests at once, one number for all servers or one for each; raises ``CannotSimulate``."""
+    parts = [one.strip() for one in text.split(",")]
+    if not all(one.isascii() and one.isdigit() and len(one) <= 6 and int(one) > 0 for one in parts):
+        raise CannotSimulate(f"{text!r} is not how many requests are worked on at once (write 4, or 4,4,2)")
+    return tuple(map(int, parts))
+
+
 def parse_seconds(text: str) -> float:
     """A duration above 0; raises ``CannotSimulate`` and ``UnitError``."""
     seconds = parse_duration(text)
@@ -120,6 +128,7 @@ RATE = Parsed("rate", parse_rate)
 SKEW = Parsed("exponent", parse_skew)
 SERVICE_TIME = Parsed("time", parse_service_time)
 ALGORITHM = Parsed("policy", parse_algorithm)
+CONCURRENCY = Parsed("number", parse_concurrency)
 WEIGHTS = Parsed("weights", parse_weights)
 DURATION = Parsed("time", parse_duration)
 SECONDS = Parsed("time", parse_seconds)

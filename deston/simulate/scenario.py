@@ -31,16 +31,22 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class Scenario:
     """A pool and its surroundings.
 
-    ``concurrency`` is how many requests a server works on at once, ``detect`` the seconds until checks have found that
-    a server died or came back, ``affinity`` whether clients stay with their server, as by a cookie.
+    ``concurrency`` is how many requests each server works on at once, or all of them where it is one number; ``detect``
+    the seconds until checks have found that a server died or came back; ``affinity`` whether clients stay with their
+    server, as by a cookie.
     """
 
     pool: PoolConfig
-    concurrency: int = 1
+    concurrency: tuple[int, ...] = (1,)
     disturbances: tuple[Disturbance, ...] = ()
     detect: float = 4.0
     affinity: bool = False
     seed: int = 1
+
+    @property
+    def hands(self) -> tuple[int, ...]:
+        """How many requests each server works on at once, in the order of the pool."""
+        return self.concurrency * len(self.pool.servers) if len(self.concurrency) == 1 else self.concurrency
 
 
 def made_up_pool(weights: Sequence[int], **keys: str) -> PoolConfig:

@@ -63,6 +63,7 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any],
     ("options", "option", "why"),
     [
         ({"weights": (1, 2), "servers": 3}, "--weights", "2 weights are not for 3 servers"),
+        ({"concurrency": (1, 2), "servers": 3}, "--concurrency", "2 numbers are not for 3 servers"),
         ({"weights": (0, 0)}, "--weights", "no server has a weight above 0"),
         ({"kill": (Disturbance(Kind.KILL, "x1", 1.0),)}, "--kill", "there is no server 'x1'"),
     ],

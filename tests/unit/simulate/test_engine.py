@@ -47,7 +47,7 @@ def test_with_a_constant_service_time_it_is_m_d_1() -> None:
 
 def test_with_two_hands_it_is_m_m_2() -> None:
     """The mean response time is s / (1 - load squared)."""
-    assert means(make_scenario(1, concurrency=2), 60)[0] == pytest.approx(0.02 / (1 - 0.36), rel=0.02)
+    assert means(make_scenario(1, concurrency=(2,)), 60)[0] == pytest.approx(0.02 / (1 - 0.36), rel=0.02)
 
 
 def test_by_chance_each_of_ten_servers_is_m_m_1() -> None:
@@ -134,6 +134,13 @@ def test_a_death_moves_the_clients_of_that_server_alone() -> None:
     assert result.failed == result.refused == 0
 
 
+def test_servers_may_be_of_different_size() -> None:
+    """What each can do at once is its own; weights that fit keep them equally busy."""
+    scenario = make_scenario(4, 1, concurrency=(4, 1))
+    result = simulate(scenario, "weighted_round_robin", make_arrivals(100, 5000, "20ms"))
+    assert [one.busy for one in result.servers] == pytest.approx([0.4, 0.4], rel=0.05)
+
+
 # --- what happens to servers
 
 
@@ -162,6 +169,14 @@ def test_where_no_server_is_left_requests_fail_and_are_refused() -> None:
     result = simulate(make_scenario(1, disturbances=(kill("a", 0.5),)), "round_robin", arrivals)
     assert (result.served, result.failed, result.refused, result.seconds) == (0, 2, 1, 0.0)
     assert result.servers[0].busy == 0.0
+
+
+def test_without_retries_what_fails_has_failed() -> None:
+    """``retries = 0``; the clients of the others see nothing of it."""
+    arrivals = Scripted([(0.0, 0, 1.0), (0.1, 1, 1.0)])
+    scenario = make_scenario(1, 1, keys={"retries": "0"}, disturbances=(kill("a", 0.5),))
+    result = simulate(scenario, "round_robin", arrivals)
+    assert (result.served, result.failed, result.retried) == (1, 1, 0)
 
 
 def test_a_slow_server_takes_its_time() -> None:

@@ -11,6 +11,7 @@ from deston.errors import CannotSimulate
 from deston.simulate import parameters
 from deston.simulate.parameters import (
     parse_algorithm,
+    parse_concurrency,
     parse_factor,
     parse_plot,
     parse_rate,
@@ -30,6 +31,8 @@ from deston.simulate.parameters import (
         (parse_algorithm, "RoundRobin", "round_robin"),
         (parse_algorithm, "my.module:factory", "my.module:factory"),
         (parse_weights, "1, 0,65535", (1, 0, 65535)),
+        (parse_concurrency, "4", (4,)),
+        (parse_concurrency, "4, 2", (4, 2)),
         (parse_seconds, "2m", 120.0),
         (parse_factor, "0", 0),
         (parse_factor, "150", 150),
@@ -49,6 +52,7 @@ def test_what_is_typed_is_read(parse: Callable[[str], Any], text: str, value: An
         (parse_algorithm, "zzz", "unknown policy 'zzz' (known: round_robin, "),
         *((parse_weights, text, "are not weights") for text in ("", "1,,2", "-1", "65536", "1.5", "²", "9" * 5000)),
         (parse_weights, "1," * 65536 + "1", "at most 65536 servers"),
+        *((parse_concurrency, text, "at once") for text in ("", "0", "4,", "-1", "x", "9" * 5000)),
         (parse_seconds, "0", "no time at all"),
         *((parse_factor, text, "at least 100") for text in ("99", "x", "-1", "9" * 5000)),
         (parse_plot, "x.png", "does not end in .svg"),
