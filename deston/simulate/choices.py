@@ -70,10 +70,13 @@ class Choices:
         if self.pool is not None and self.config is None:
             raise CannotSimulate("it is a pool of a configuration: give --config, too", "--pool")
 
-    def arrivals(self) -> Arrivals:
-        """The requests; raises ``CannotSimulate`` for a log that cannot be replayed."""
+    def arrivals(self, scenario: Scenario) -> Arrivals:
+        """The requests, of a log those of the configuration's pool alone.
+
+        Raises ``CannotSimulate`` for a log that cannot be replayed.
+        """
         if self.log is not None:
-            replay = read_log(self.log, self.pool or "")
+            replay = read_log(self.log, "" if self.config is None else scenario.pool.name)
             is_cut = self.requests is not None or self.duration is not None
             return Cut(replay, self.requests, self.duration) if is_cut else replay
         service_time = self.service_time or parse_service_time(DEFAULT_SERVICE_TIME)

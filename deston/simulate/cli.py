@@ -60,13 +60,15 @@ _MOST_CLIENTS = 1 << 24
     "--concurrency", type=parameters.CONCURRENCY, default="1",
     help="Requests a server works on at once: 4, or for each server 4,4,2; default 1.",
 )  # fmt: skip
-@click.option("--max-connections", type=click.IntRange(0), help="Requests that each server is given at one time.")
+@click.option(
+    "--max-connections", type=click.IntRange(0, 10_000_000), help="Requests that a server is given at one time."
+)
 @click.option("--queue", type=click.IntRange(0, 1_000_000), help="How many wait while all servers are full.")
-@click.option("--queue-timeout", type=parameters.SECONDS, help="How long they wait.")
+@click.option("--queue-timeout", type=parameters.WAIT, help="How long they wait.")
 @click.option("--hash-balance-factor", type=parameters.FACTOR, help="The bound of policies that hash, as in the file.")
 @click.option("--affinity", is_flag=True, help="Clients stay with their server, as by affinity_cookie.")
 @click.option("--config", metavar="FILE", help="Take the pool of this configuration.")
-@click.option("--pool", metavar="NAME", help="Which pool of it; of a log only that pool's lines then.")
+@click.option("--pool", metavar="NAME", help="Which pool of it; a log is replayed for that pool alone.")
 @click.option("--kill", type=parameters.KILL, multiple=True, help="A server dies: a@60s. May be repeated.")
 @click.option("--recover", type=parameters.RECOVER, multiple=True, help="It comes back: a@90s. May be repeated.")
 @click.option("--slow", type=parameters.SLOW, multiple=True, help="It gets slower: a@30s=5x. May be repeated.")
@@ -85,7 +87,7 @@ def simulate(as_json: bool, plot_file: str | None, **options: Any) -> None:
         choices.require_sense()
         scenario = choices.scenario()
         compared = choices.compared(scenario)
-        arrivals = choices.arrivals()
+        arrivals = choices.arrivals(scenario)
         require_time(scenario, arrivals)
     except CannotSimulate as error:
         raise click.BadParameter(str(error), param_hint=f"'{error.option}'") from error

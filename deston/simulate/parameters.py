@@ -25,6 +25,7 @@ from deston.simulate.service_times import parse_service_time
 _HIGHEST_RATE = 1e7
 _HIGHEST_SKEW = 10
 _HIGHEST_WEIGHT = 65535
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 3_600_000.0
 _PLOT_ENDING = ".svg"
 
 
@@ -107,6 +108,14 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
+def parse_wait(text: str) -> float:
+    """``queue_timeout``, as long as it may be in the file; raises ``CannotSimulate`` and ``UnitError``."""
+    seconds = parse_duration(text)
+    if not _SHORTEST_WAIT <= seconds <= _LONGEST_WAIT:
+        raise CannotSimulate(f"{text!r} is not from 1ms to 1000h")
+    return seconds
+
+
 def parse_factor(text: str) -> int:
     """``hash_balance_factor``: 0, or at least 100; raises ``CannotSimulate``."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and (text == "0" or int(text) >= 100)):
@@ -131,6 +140,7 @@ ALGORITHM = Parsed("policy", parse_algorithm)
 CONCURRENCY = Parsed("number", parse_concurrency)
 WEIGHTS = Parsed("weights", parse_weights)
 DURATION = Parsed("time", parse_duration)
+WAIT = Parsed("time", parse_wait)
 SECONDS = Parsed("time", parse_seconds)
 FACTOR = Parsed("percent", parse_factor)
 PLOT = Parsed("file", parse_plot)

@@ -33,7 +33,8 @@ def test_little_has_to_be_said() -> None:
     """A rate is enough: ten servers, all usual policies, two minutes."""
     choices = Choices(rate=100)
     choices.require_sense()
-    scenario, arrivals = choices.scenario(), choices.arrivals()
+    scenario = choices.scenario()
+    arrivals = choices.arrivals(scenario)
     assert len(scenario.pool.servers) == 10
     assert choices.compared(scenario) == COMPARED
     assert arrivals.seconds == 120.0
@@ -103,20 +104,29 @@ def test_a_bound_of_hashing_needs_a_policy_that_hashes() -> None:
 
 def test_a_log_is_replayed_as_far_as_is_asked(log: str) -> None:
     """All of it, or the first requests."""
-    assert len(list(Choices(log=log).arrivals())) == 3
-    cut = Choices(log=log, requests=2).arrivals()
+    whole, choices = Choices(log=log), Choices(log=log, requests=2)
+    assert len(list(whole.arrivals(whole.scenario()))) == 3
+    cut = choices.arrivals(choices.scenario())
     assert isinstance(cut, Cut)
     assert len(list(cut)) == 2
+
+
+def test_of_a_log_the_lines_of_the_pool_count(log: str, config: str) -> None:
+    """Those of the configuration's, whether it was named or is the only one."""
+    with open(log, "a", encoding="utf-8") as lines:
+        lines.write("\n" + json.dumps({**LINE, "pool": "other"}))
+    for choices, count in ((Choices(log=log), 4), (Choices(log=log, config=config), 3)):
+        assert len(list(choices.arrivals(choices.scenario()))) == count
 
 
 def test_what_would_happen_after_the_end_is_refused() -> None:
     """A kill that nobody sees would look as if it did no harm."""
     choices = Choices(rate=100.0, requests=1000, slow=(Disturbance(Kind.SLOW, "a", 10.0, 2.0),))
     with pytest.raises(CannotSimulate, match="requests come for 10s only") as caught:
-        require_time(choices.scenario(), choices.arrivals())
+        require_time(choices.scenario(), choices.arrivals(choices.scenario()))
     assert caught.value.option == "--slow"
     longer = Choices(rate=100.0, requests=1001, slow=choices.slow)
-    require_time(longer.scenario(), longer.arrivals())
+    require_time(longer.scenario(), longer.arrivals(longer.scenario()))
 
 
 def test_an_option_is_named_as_it_is_written() -> None:

@@ -17,6 +17,7 @@ from deston.simulate.parameters import (
     parse_rate,
     parse_seconds,
     parse_skew,
+    parse_wait,
     parse_weights,
 )
 
@@ -34,6 +35,7 @@ from deston.simulate.parameters import (
         (parse_concurrency, "4", (4,)),
         (parse_concurrency, "4, 2", (4, 2)),
         (parse_seconds, "2m", 120.0),
+        (parse_wait, "250ms", 0.25),
         (parse_factor, "0", 0),
         (parse_factor, "150", 150),
     ],
@@ -54,6 +56,7 @@ def test_what_is_typed_is_read(parse: Callable[[str], Any], text: str, value: An
         (parse_weights, "1," * 65536 + "1", "at most 65536 servers"),
         *((parse_concurrency, text, "at once") for text in ("", "0", "4,", "-1", "x", "9" * 5000)),
         (parse_seconds, "0", "no time at all"),
+        *((parse_wait, text, "is not from 1ms to 1000h") for text in ("0", "0.5ms", "1001h")),
         *((parse_factor, text, "at least 100") for text in ("99", "x", "-1", "9" * 5000)),
         (parse_plot, "x.png", "does not end in .svg"),
         (parse_plot, "/nonexistent/x.svg", "cannot be written"),
