@@ -69,6 +69,14 @@ class ChangeRefused(DestonError):
     """An operator's change that makes no sense, such as to a server that there is not."""
 
 
+class CannotSimulate(DestonError):
+    """What was asked of a simulation makes no sense; ``option`` is the one that is wrong, or empty (exit status 2)."""
+
+    def __init__(self, reason: str, option: str = "") -> None:
+        super().__init__(reason)
+        self.option = option
+
+
 class NoServerAvailable(DestonError):
     """A pool has no server left that may be picked."""
 

@@ -20,6 +20,7 @@ from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config
 from deston.errors import ChangeRefused, ConfigError, StartError, StoreError
+from deston.simulate.cli import simulate
 
 
 class _Group(click.Group):
@@ -67,6 +68,7 @@ main.add_command(status)
 main.add_command(explain)
 main.add_command(reload)
 main.add_command(config_group)
+main.add_command(simulate)
 
 
 def _summary(config: Config) -> str:

@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "l7.http1",
         "l7.retry",
     },
+    "simulate": {"errors", "address", "balancer", "config", "health.passive", "l7.retry"},
     "admin": {
         "errors",
         "address",
@@ -64,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "l7.http1",
         "l7.rewriting",
         "l7.routing",
+        "simulate",
         "store",
     },
 }
@@ -81,6 +83,7 @@ PURE = (
     "l7.routing",
     "l7.rewriting",
     "l7.terms",
+    "simulate",
 )
 IMPURE = {"_socket", "gevent", "gunicorn", "requests", "select", "selectors", "socket", "ssl", "urllib3"}
 
