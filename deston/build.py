@@ -22,7 +22,7 @@ from deston.errors import ChangeRefused, StartError
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
-from deston.sharing import share
+from deston.sharing import Sharing
 from deston.store.base import State
 from deston.store.changes import with_changes
 from deston.store.places import is_shared
@@ -52,7 +52,7 @@ class Runtime:
         #: Told that the operator wants the file to be read again, and that pools have changed; in the monitor's hub.
         self.on_reload: Callable[[], None] = _nothing
         self.on_change: Callable[[], None] = _nothing
-        self.sharing = share(config, self.registry, monitor, self._take) if is_shared(config) else None
+        self.sharing = Sharing(config, self.registry, monitor, self._take) if is_shared(config) else None
         monitor.companion = self.sharing
         self._reloads = self.sharing.state.reloads if self.sharing is not None else 0
         self.apply(config)

@@ -1,15 +1,14 @@
 """One process among those that run the same configuration.
 
-What lives here: what it tells the others and takes from them: leases, health, the operator's changes; and who of them
-checks health.
-What must not: how it is kept (``store``), what a change means for listeners.
+What lives here: what it tells the others and takes from them: leases, marks, health, the operator's changes; and who of
+them checks health.
+What must not: how it is kept (``store``), which numbers there are (``publishing``), what a change means for listeners.
 Invariant: nothing on the path of a request waits for this; whatever is wrong with the files, the process serves on with
-what it knows, and says so once.
+what it knows, says so once, and tries again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
@@ -23,8 +22,11 @@ from deston.balancer.server import Health, Server
 from deston.config.model import Config
 from deston.errors import DestonError, StoreError
 from deston.health.monitor import Monitor
+from deston.leading import Lead
+from deston.publishing import Publishing
 from deston.store.base import State, Store
-from deston.store.board import Counts, Found
+from deston.store.board import Board
+from deston.store.counted import Found
 from deston.store.places import monitor_lock, open_board, open_store
 
 log = logging.getLogger("deston.sharing")
@@ -37,16 +39,8 @@ BEAT = 0.5
 _HEALTHS = (Health.UNCHECKED, Health.UP, Health.DOWN)
 
 
-def row_name(pool: str, server: Server) -> str:
-    """What a server is called on the board: with its address, so that a name which moved is another."""
-    return f"{pool}\0{server.name}\0{server.address}"
-
-
 class Sharing:
-    """A process's part; ``on_change`` is told of a new state of the store, in the hub of the monitor.
-
-    Raises ``StoreError`` where the files cannot be used.
-    """
+    """A process's part; ``on_change`` is told of a new state of the store, in the hub of the monitor."""
 
     def __init__(
         self, config: Config, registry: Registry, monitor: Monitor, on_change: Callable[[State], None]
@@ -55,148 +49,148 @@ class Sharing:
         self._registry = registry
         self._monitor = monitor
         self._on_change = on_change
-        self._lock_file = monitor_lock(config)
-        self._lock = -1
         self._store: Store = open_store(config)
         #: What is desired beyond the file, as this process knows it.
-        self.state = self._store.read()
-        self._board = open_board(config)
+        self.state = State()
+        # The revision that is in force here.
+        self._applied = 0
+        self._board: Board | None = None
         self._place = 0
-        self._rows: dict[Server, int] = {}
+        self._lead = Lead(monitor_lock(config))
+        self.publishing = Publishing(registry, monitor.marks)
         self._told: dict[Server, Found] = {}
         self._next_beat = 0.0
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
         # Until somebody has decided: a process that is alone leads at once.
         monitor.leads = False
+        try:
+            self.state = self._store.read()
+            self._applied = self.state.revision
+        except StoreError as error:
+            self._tell("store", f"the operator's changes are not known: {error}")
 
     def start(self) -> None:
         """Take part from now on; called in the monitor's hub, before it watches anything."""
-        try:
-            self._place = self._board.take_place()
-            if self._board.revision < self.state.revision:
-                self._board.revision = self.state.revision
-            self._publish()
-            self._beat(time.monotonic())
+        self._join()
+        if self._board is not None:
             self._turn()
-        except (DestonError, OSError) as error:
-            self._tell(f"nothing is shared with other processes: {error}")
-            self._place = 0
-            self._monitor.lead(True)
 
     def run(self) -> None:
         """Take part for ever: the body of a greenlet."""
-        while self._place:
-            gevent.sleep(max(TICK, TICK_PER_SERVER * len(self._rows)), ref=False)
-            try:
+        while True:
+            gevent.sleep(max(TICK, TICK_PER_SERVER * len(self.publishing.rows)), ref=False)
+            if self._board is not None:
                 self._turn()
-                self._trouble = ""
-            except Exception as error:  # Whatever it is, the next turn is to be tried.
-                self._tell(f"what processes share cannot be used, this one goes on with what it knows: {error}")
+            elif time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + BEAT
+                self._join()
 
     def stop(self) -> None:
         """Take part no more; a second call does nothing."""
-        if not self._place:
+        board, self._board = self._board, None
+        if board is None:
             return
-        self._publish()
-        self._board.leave_place(self._place)
-        self._place = 0
-        self._give_up_lead()
-        self._board.close()
+        try:
+            self.publishing.tell(board, self._place)
+            board.leave_place(self._place)
+        except DestonError as error:
+            log.error("the board is left as it is: %s", error)
+        self._lead.give_up()
+        board.close()
+
+    def _join(self) -> None:
+        """Begin to take part; where that cannot be, this process checks for itself."""
+        try:
+            self._enter(open_board(self._config))
+        except Exception as error:  # Whatever is wrong with a file must not stop a start.
+            self._tell("board", f"nothing is shared with other processes: {error}")
+            self._monitor.lead(True)
+            return
+        self._tell("board", "")
+        if self._monitor.leads and not self._lead.is_held:
+            self._monitor.lead(False)
+
+    def _enter(self, board: Board) -> None:
+        try:
+            self._place = board.take_place()
+            board.raise_revision(self.state.revision)
+        except BaseException:
+            board.close()
+            raise
+        old, self._board = self._board, board
+        if old is not None:
+            old.close()
+        if self._lead.is_held:
+            board.leader = os.getpid()
+        self.publishing.forget_rows()
+        self._told.clear()
+        self._next_beat = 0.0
 
     def _turn(self) -> None:
-        self._publish()
-        self._take_leases()
-        if self._monitor.leads:
-            self._tell_health()
-        else:
-            self._take_health()
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._beat(now)
-        if self._board.revision != self.state.revision:
-            self._take_state()
+        """One turn: whatever part of it fails, the others are tried, and all of them in the next one."""
+        parts: dict[str, Callable[[Board], None]] = {"counts": self._share_counts, "health": self._share_health}
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT
+            parts["beat"] = self._beat
+        parts["changes"] = self._share_changes
+        for name, part in parts.items():
+            try:
+                assert self._board is not None
+                part(self._board)
+                self._tell(name, "")
+            except Exception as error:
+                self._tell(name, f"what processes share ({name}) cannot be used: {error}")
 
-    def _beat(self, now: float) -> None:
-        self._next_beat = now + BEAT
-        if not self._board.is_in_place:
-            self._begin_anew()
-        elif not self._board.holds(self._place):
-            # Silent for so long that others took it for dead, such as a process that was stopped and went on.
-            self._place = self._board.take_place()
-        self._board.beat(self._place, self.state.revision)
-        self._try_to_lead()
+    def _share_counts(self, board: Board) -> None:
+        if board.holds(self._place):
+            self.publishing.tell(board, self._place)
+            self.publishing.take(board, self._place)
+        self._tell("servers", "; ".join(self.publishing.unshared.values()))
+
+    def _beat(self, board: Board) -> None:
+        if not board.is_in_place:
+            log.warning("the board is gone, a new one is begun")
+            self._enter(open_board(self._config))
+            return
+        if not board.holds(self._place):
+            # Others took it for dead, such as those of another namespace of processes.
+            self._place = board.take_place()
+        board.beat(self._place, self._applied)
+        self._elect(board)
         if self._monitor.leads:
-            for process in self._board.retire_dead():
+            for process in board.retire_dead():
                 log.warning("the worker %d is gone; what it had under way counts no more", process)
-
-    def _begin_anew(self) -> None:
-        """Somebody has moved the board away: there is another one."""
-        log.warning("the board is gone, a new one is begun")
-        self._board.close()
-        self._board = open_board(self._config)
-        self._place = self._board.take_place()
-        self._board.revision = max(self._board.revision, self.state.revision)
-        if self._monitor.leads:
-            self._board.leader = os.getpid()
-        self._rows.clear()
-        self._told.clear()
-        self._publish()
-
-    # --- leases and counters
-
-    def _publish(self) -> None:
-        """Tell what this process carries."""
-        in_use = {server: pool for pool in self._registry for server in pool.servers}
-        for server, pool in in_use.items():
-            if server not in self._rows:
-                self._rows[server] = self._board.row(row_name(pool.name, server))
-        for server, row in list(self._rows.items()):
-            own = server.active - server.elsewhere
-            counts = Counts(own, server.total, server.failures, server.bytes_in, server.bytes_out, server.latency)
-            self._board.put_counts(self._place, row, counts)
-            if server not in in_use and own <= 0:
-                del self._rows[server]
-                self._told.pop(server, None)
-
-    def _take_leases(self) -> None:
-        """Count what others have under way as this process's own: policies and limits then look at all of it."""
-        others = [one.place for one in self._board.workers() if one.place != self._place]
-        for server, row in self._rows.items():
-            elsewhere = self._board.active_elsewhere(others, row) if others else 0
-            if elsewhere != server.elsewhere:
-                had_room = not server.full
-                server.active += elsewhere - server.elsewhere
-                server.elsewhere = elsewhere
-                if not had_room and not server.full:
-                    self._tell_queues(server)
-
-    def _tell_queues(self, server: Server) -> None:
-        for pool in self._registry:
-            if server in pool.servers:
-                pool.queue.tell_next()
+            self._look_at_store(board)
+            if self.publishing.is_crowded:
+                log.warning("the board is full of servers that are gone, a new one is begun")
+                board.move_away()
 
     # --- health
 
-    def _tell_health(self) -> None:
-        for server, row in self._rows.items():
+    def _share_health(self, board: Board) -> None:
+        if self._monitor.leads:
+            self._tell_health(board)
+        else:
+            for pool in self._registry:
+                self._take_health_of(pool, board)
+
+    def _tell_health(self, board: Board) -> None:
+        for server, row in self.publishing.rows.items():
             known = self._told.get(server)
-            health = _HEALTHS.index(server.health)
-            if known is None or (known.health, known.reason) != (health, server.check_reason):
-                found = self._told[server] = Found(health, time.time(), server.check_reason)
-                self._board.put_health(row, found)
+            at = known.at if known is not None else 0.0
+            found = Found(_HEALTHS.index(server.health), at, server.check_reason, *server.check_tally)
+            if known != found:
+                found = self._told[server] = found._replace(at=time.time())
+                board.put_health(row, found)
 
-    def _take_health(self) -> None:
-        for pool in self._registry:
-            self._take_health_of(pool)
-
-    def _take_health_of(self, pool: Pool) -> None:
+    def _take_health_of(self, pool: Pool, board: Board) -> None:
         flipped: list[tuple[Server, Health]] = []
         for server in pool.servers:
-            row = self._rows.get(server)
+            row = self.publishing.rows.get(server)
             if row is None or server.is_hosted:
                 continue
-            found = self._board.health(row)
-            if not found.at or found == self._told.get(server):
+            found = board.health(row)
+            if not found.at or found == self._told.get(server) or not 0 <= found.health < len(_HEALTHS):
                 continue
             self._told[server] = found
             server.check_reason = found.reason
@@ -206,51 +200,47 @@ class Sharing:
         if flipped:
             self._monitor.flips.take(pool, flipped)
 
-    def _try_to_lead(self) -> None:
-        """Lead where nobody else does: the lock of a process that died is free."""
-        if self._lock >= 0:
+    def _elect(self, board: Board) -> None:
+        """Lead where nobody else does: the lock of a process that died is free, and so is one that was deleted."""
+        if self._lead.is_held and not self._lead.is_in_place:
+            self._lead.give_up()
+            self._monitor.lead(False)
+        if self._lead.is_held or not self._lead.take():
             return
-        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return
-        self._lock = descriptor
-        self._board.leader = os.getpid()
-        self._take_health()  # What was known last: the first check decides anew.
+        board.leader = os.getpid()
+        for pool in self._registry:
+            self._take_health_of(pool, board)  # What was known last: the first check decides anew.
+        for server, row in self.publishing.rows.items():
+            server.check_tally = board.health(row)[3:]
         self._told.clear()
         self._monitor.lead(True)
 
-    def _give_up_lead(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
-
     # --- changes
 
-    def _take_state(self) -> None:
-        state = self._store.read()
-        if state.revision == self.state.revision:
+    def _share_changes(self, board: Board) -> None:
+        if board.revision == self._applied:
             return
-        self.state = state
-        self._on_change(state)
-        self._board.beat(self._place, state.revision)
+        state = self._store.read()
+        if state.revision != board.revision:
+            board.put_revision(state.revision)  # Whoever told it was overtaken by another.
+        if state.revision != self._applied:
+            self.state = state
+            self._on_change(state)
+            self._applied = state.revision
+            board.beat(self._place, self._applied)
 
-    def _tell(self, trouble: str) -> None:
+    def _look_at_store(self, board: Board) -> None:
+        """Find what a command stored that died before it could tell."""
+        if self._store.has_changed():
+            state = self._store.read()
+            if state.revision != board.revision:
+                board.put_revision(state.revision)
+
+    def _tell(self, what: str, trouble: str) -> None:
         """Log what is wrong once, for as long as it lasts."""
-        if trouble != self._trouble:
-            self._trouble = trouble
+        if trouble and trouble != self._troubles.get(what):
             log.error("%s", trouble)
+        self._troubles[what] = trouble
 
     def __repr__(self) -> str:
-        return f"<Sharing place {self._place}, revision {self.state.revision}, leads {self._monitor.leads}>"
-
-
-def share(config: Config, registry: Registry, monitor: Monitor, on_change: Callable[[State], None]) -> Sharing | None:
-    """Take part in what processes share; None where that cannot be, which is said."""
-    try:
-        return Sharing(config, registry, monitor, on_change)
-    except StoreError as error:
-        log.error("nothing is shared with other processes: %s", error)
-        return None
+        return f"<Sharing place {self._place}, revision {self._applied}, leads {self._monitor.leads}>"

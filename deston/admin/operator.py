@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from deston.config.load import load
 from deston.config.model import Config
-from deston.errors import ChangeRefused, StoreError
+from deston.errors import ChangeRefused
 from deston.store import changes
 from deston.store.base import State
 from deston.store.board import Board
 from deston.store.changes import Changes, What, with_changes
-from deston.store.places import open_board, open_store
+from deston.store.places import has_board, open_board, open_store
 
 # How often it is looked whether a server is empty, in seconds.
 LOOK = 0.1
@@ -40,11 +40,8 @@ class Operator:
         return with_changes(self.config, self.state.changes)
 
     def board(self) -> Board | None:
-        """What the processes tell; None where none has run yet."""
-        try:
-            return open_board(self.config, creates=False)
-        except StoreError:
-            return None
+        """What the processes tell; None where none has run yet. Raises ``StoreError`` where it cannot be read."""
+        return open_board(self.config, creates=False) if has_board(self.config) else None
 
     def add(self, pool: str, server: str, line: str) -> None:
         """Add a server; ``line`` is as in a file: ``address, option=value``."""
@@ -99,7 +96,8 @@ class Operator:
             behind = [one for one in board.living() if one.revision < wanted]
             found = changes.find_server(self.effective, pool, server)
             rows = board.rows_of(pool, found.name)
-            return sum(board.sum(row).active for row in rows) + len(behind)
+            living = board.living()
+            return sum(board.sum(row, living).active for row in rows) + len(behind)
         finally:
             board.close()
 
@@ -109,5 +107,7 @@ class Operator:
     def _tell(self, state: State) -> None:
         board = self.board()
         if board is not None:
-            board.revision = state.revision
-            board.close()
+            try:
+                board.raise_revision(state.revision)
+            finally:
+                board.close()

@@ -13,8 +13,9 @@ from typing import Any
 
 from deston.config.model import AdminState, Config, PoolConfig, ServerConfig
 from deston.store.base import State
-from deston.store.board import Board, Counts, Found
+from deston.store.board import Board
 from deston.store.changes import with_changes
+from deston.store.counted import Counts, Found
 
 _HEADING = (
     f"{'pool/server':<28} {'address':<23} {'health':<9} {'admin':<6} {'wght':>4} {'act':>5} {'total':>8} {'fail':>5}"

@@ -42,6 +42,7 @@ class Server:
         "active",
         "address",
         "admin",
+        "answered",
         "backup",
         "bad_answers",
         "config",
@@ -49,6 +50,7 @@ class Server:
         "bytes_in",
         "bytes_out",
         "check_reason",
+        "check_tally",
         "elsewhere",
         "endpoint",
         "ends_at",
@@ -61,6 +63,7 @@ class Server:
         "name",
         "named",
         "origin",
+        "seconds",
         "share",
         "tls",
         "total",
@@ -78,6 +81,8 @@ class Server:
         self.health: Health = Health.UNCHECKED
         self.marked: bool = False
         self.check_reason: str = ""
+        #: How many checks there were, how many failed, how often the health flipped, and how long the last check took.
+        self.check_tally: tuple[int, int, int, float] = (0, 0, 0, 0.0)
         #: What it may have of its weight: less than 1.0 while it starts slowly after it recovered.
         self.share: float = 1.0
         #: When what is under way with it is ended, in seconds of the monotonic clock.
@@ -90,6 +95,9 @@ class Server:
         #: How many answers in a row had one of the statuses that its pool holds against it.
         self.bad_answers: int = 0
         self.latency: float = 0.0
+        #: How many answers were timed, and the seconds of all of them together.
+        self.answered: int = 0
+        self.seconds: float = 0.0
         self.bytes_in: int = 0
         self.bytes_out: int = 0
         self.configure(config)
@@ -138,7 +146,9 @@ class Server:
         return self.endpoint
 
     def observe_latency(self, seconds: float) -> None:
-        """Take one more answer time into the smoothed latency."""
+        """Take one more answer time into the smoothed latency and into the sum."""
+        self.answered += 1
+        self.seconds += seconds
         self.latency += (seconds - self.latency) * (LATENCY_SHARE if self.latency else 1.0)
 
     def __repr__(self) -> str:

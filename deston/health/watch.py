@@ -134,7 +134,10 @@ class Watch:
         if self._stopped:
             return
         self._server.check_reason = self._reason(result)
-        if self._record.observe(result.ok):
+        is_flip = self._record.observe(result.ok)
+        checks, failed, flips, _ = self._server.check_tally
+        self._server.check_tally = (checks + 1, failed + (not result.ok), flips + is_flip, result.seconds)
+        if is_flip:
             self._flip()
 
     def _reason(self, result: CheckResult) -> str:

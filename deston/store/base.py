@@ -37,5 +37,8 @@ class Store(Protocol):
     def demand_reload(self) -> State:
         """Have every process read its file again."""
 
+    def has_changed(self) -> bool:
+        """Whether something may have been stored since this was asked last."""
+
     def close(self) -> None:
         """Close what is open; a second call does nothing."""

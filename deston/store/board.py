@@ -1,155 +1,108 @@
 """The board: counters and health that all processes of a machine see, in one mapped file of ``run_dir``.
 
-What lives here: its layout, places for workers, rows for servers, and the sums.
+What lives here: its layout, places for workers, rows for servers, named figures, and the sums.
 What must not: what a process does with it (``deston.sharing``), live objects.
-Invariant: a place is written by the one worker that holds it, health by the leader alone, and each number is eight
-bytes that are written at once; so nobody waits for anybody. What a dead worker left is folded into the first place by
-whoever finds it, under the lock that also gives out places and rows.
+Invariant: a place is written by the one worker that holds it, health by the leader alone, and each number is a cell
+that is written at once; so nobody waits for anybody. What a dead worker left is folded into the first place by whoever
+finds it, under the lock that also gives out places and rows.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import mmap
 import os
-import struct
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from deston.errors import StoreError
+from deston.store.counted import Counts, Found, WorkerPlace
+from deston.store.liveness import LARGEST_PROCESS, began, lives
+from deston.store.mapped import CELL, MappedFile
 
-_MAGIC = b"DESTON board 1\0\0"
-# The first place is for what dead workers have left.
-MOST_WORKERS = 32
+_MAGIC = b"DESTON board 2\0\0"
+_OLDER = (b"DESTON board 1\0\0",)
+# The first place is for what dead workers have left. A reload that brings new workers needs twice as many for a while.
+MOST_WORKERS = 64
 MOST_SERVERS = 2048
-# A worker that has not written for so long is taken for dead, in seconds: its number may be another process's by now.
-SILENCE = 60.0
+MOST_FIGURES = 2048
 _NAME, _REASON = 240, 224
 
-_HEADER = struct.Struct("<16sqqq")  # Magic, revision of the store, rows in use, the leader's process.
-_WORKER = struct.Struct("<qdq")  # Process, when it last wrote (seconds since the epoch), the revision that it has.
-_COUNTS = struct.Struct("<qqqqqd")  # Active, total, failures, bytes in, bytes out, latency in seconds.
-_HEALTH = struct.Struct(f"<qd{_REASON}s")  # Health, when that was found (seconds since the epoch), why.
-_REVISION_AT = 16
+# The cells of the head, behind the magic; of a worker, of a server's counts in a place, and of a server's health.
+_REVISION, _ROWS, _LEADER, _FIGURES = 2, 3, 4, 5
+_WORKER_CELLS, _COUNT_CELLS, _HEALTH_CELLS = 4, 10, 6
+_LATENCY, _MARKED, _REFUSAL, _ANSWERED, _SECONDS = 5, 6, 7, 8, 9
+_HEALTH_SIZE = _HEALTH_CELLS * CELL + _REASON
+_NAME_SIZE = _NAME + CELL
 
 _WORKERS_AT = 4096
-_NAMES_AT = _WORKERS_AT + MOST_WORKERS * _WORKER.size
-_HEALTH_AT = _NAMES_AT + MOST_SERVERS * (_NAME + 2)
-_HEALTH_AT += -_HEALTH_AT % 8
-_COUNTS_AT = _HEALTH_AT + MOST_SERVERS * _HEALTH.size
-_SIZE = _COUNTS_AT + MOST_WORKERS * MOST_SERVERS * _COUNTS.size
-
-
-class Counts(NamedTuple):
-    """What was carried to a server; ``latency`` is in seconds."""
-
-    active: int = 0
-    total: int = 0
-    failures: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    latency: float = 0.0
-
-    def plus(self, other: Counts) -> Counts:
-        """Both together; the latency is that of whoever has seen more."""
-        latency = self.latency if self.total >= other.total else other.latency
-        return Counts(
-            self.active + other.active,
-            self.total + other.total,
-            self.failures + other.failures,
-            self.bytes_in + other.bytes_in,
-            self.bytes_out + other.bytes_out,
-            latency or other.latency,
-        )
-
-
-class Found(NamedTuple):
-    """What the last check found: 0 is unchecked, 1 up, 2 down; ``at`` is in seconds since the epoch."""
-
-    health: int = 0
-    at: float = 0.0
-    reason: str = ""
-
-
-class WorkerPlace(NamedTuple):
-    """A worker: its process, when it last wrote, and the revision of the store that it has."""
-
-    place: int
-    process: int
-    at: float
-    revision: int
+_NAMES_AT = _WORKERS_AT + MOST_WORKERS * _WORKER_CELLS * CELL
+_HEALTH_AT = _NAMES_AT + MOST_SERVERS * _NAME_SIZE
+_COUNTS_AT = _HEALTH_AT + MOST_SERVERS * _HEALTH_SIZE
+_FIGURE_NAMES_AT = _COUNTS_AT + MOST_WORKERS * MOST_SERVERS * _COUNT_CELLS * CELL
+_FIGURES_AT = _FIGURE_NAMES_AT + MOST_FIGURES * _NAME_SIZE
+_SIZE = _FIGURES_AT + MOST_WORKERS * MOST_FIGURES * CELL
 
 
 class Board:
-    """The mapped file, which is made where it is missing. Raises ``StoreError``."""
+    """The mapped file, which is made where it is missing. Every method raises ``StoreError``."""
 
     def __init__(self, file: str, creates: bool = True) -> None:
+        self._mapped = MappedFile(file, _SIZE, _MAGIC, _OLDER, creates)
         self.file = file
-        self._lock_file = f"{file}.lock"
+        self._whole, self._real, self._bytes = self._mapped.whole, self._mapped.real, self._mapped.map
         self._rows: dict[str, int] = {}
+        self._figures: dict[str, int] = {}
+        self._own_beginning = began(os.getpid())
         try:
-            if creates:
-                os.makedirs(os.path.dirname(file), exist_ok=True)
-            descriptor = os.open(self.file, os.O_RDWR | (os.O_CREAT if creates else 0) | os.O_CLOEXEC, 0o600)
-            try:
-                if os.fstat(descriptor).st_size < _SIZE:
-                    # No sparse file: on a full disk the first write to a hole would kill the process.
-                    os.posix_fallocate(descriptor, 0, _SIZE)
-                self._map = mmap.mmap(descriptor, _SIZE)
-                self._inode = os.fstat(descriptor).st_ino
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise StoreError(f"{self.file}: it cannot be used: {error.strerror}") from error
-        magic = _HEADER.unpack_from(self._map)[0]
-        if magic == bytes(16):
-            with self.locked():
-                self._map[:16] = _MAGIC
-        elif magic != _MAGIC:
-            self._map.close()
-            raise StoreError(f"{self.file}: it is damaged, or of another version: move it away")
+            self._require_sense()
+        except StoreError:
+            self.close()
+            raise
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def _require_sense(self) -> None:
+        fits = 0 <= self._whole[_ROWS] <= MOST_SERVERS and 0 <= self._whole[_FIGURES] <= MOST_FIGURES
+        fits = fits and all(0 <= self.worker(place).process <= LARGEST_PROCESS for place in range(MOST_WORKERS))
+        if fits:
+            self._read_names()
+            fits = all(name.count("\0") == 2 for name in self._rows)
+        if not fits:
+            raise StoreError(f"{self.file}: it is damaged: move it away")
+
+    def locked(self) -> AbstractContextManager[None]:
         """Alone among all processes, for what is rare: places and rows."""
-        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        return self._mapped.locked()
 
     @property
     def is_in_place(self) -> bool:
         """Whether it is still the file of its name."""
-        try:
-            return os.stat(self.file).st_ino == self._inode
-        except OSError:
-            return False
+        return self._mapped.is_in_place
 
-    def holds(self, place: int) -> bool:
-        """Whether a place is this process's."""
-        return self.worker(place).process == os.getpid()
+    def move_away(self) -> None:
+        """Have everybody begin a new one."""
+        self._mapped.move_away()
 
     @property
     def revision(self) -> int:
         """The revision of the store, as whoever changed it last has said."""
-        return int.from_bytes(self._map[_REVISION_AT : _REVISION_AT + 8], "little", signed=True)
+        return self._whole[_REVISION]
 
-    @revision.setter
-    def revision(self, revision: int) -> None:
-        self._map[_REVISION_AT : _REVISION_AT + 8] = revision.to_bytes(8, "little", signed=True)
+    def raise_revision(self, revision: int) -> None:
+        """Tell that the store has this revision, or a later one."""
+        with self.locked():
+            self._whole[_REVISION] = max(revision, self._whole[_REVISION])
+
+    def put_revision(self, revision: int) -> None:
+        """Tell that the store has just this revision."""
+        self._whole[_REVISION] = revision
 
     @property
     def leader(self) -> int:
         """The process that checks health, 0 for none."""
-        return int(_HEADER.unpack_from(self._map)[3])
+        return self._whole[_LEADER]
 
     @leader.setter
     def leader(self, process: int) -> None:
-        struct.pack_into("<q", self._map, _REVISION_AT + 16, process)
+        self._whole[_LEADER] = process
 
     # --- workers
 
@@ -157,48 +110,67 @@ class Board:
         """A place for this process; raises ``StoreError`` where all are taken."""
         with self.locked():
             for place in range(1, MOST_WORKERS):
-                process = self.worker(place).process
-                if process and self._lives(self.worker(place)) and process != os.getpid():
+                one = self.worker(place)
+                if one.process and one.process != os.getpid() and self._lives(one):
                     continue
                 self._retire(place)
-                _WORKER.pack_into(self._map, self._worker_at(place), os.getpid(), time.time(), 0)
+                self._put_worker(place, os.getpid(), self._own_beginning, 0)
                 return place
         raise StoreError(f"{self.file}: more than {MOST_WORKERS - 1} workers")
 
     def leave_place(self, place: int) -> None:
         """Give a place up: what was carried stays counted, what is under way does not."""
         with self.locked():
-            self._retire(place)
+            if self.holds(place):
+                self._retire(place)
+
+    def holds(self, place: int) -> bool:
+        """Whether a place is this process's."""
+        return self.worker(place).process == os.getpid()
 
     def retire_dead(self) -> list[int]:
         """Fold what dead workers left into the first place; their processes."""
         dead = [one for one in self.workers() if not self._lives(one)]
+        retired = []
         if dead:
             with self.locked():
-                for one in dead:
-                    if self.worker(one.place).process == one.process:
-                        self._retire(one.place)
-        return [one.process for one in dead]
+                for place in (one.place for one in dead):
+                    now = self.worker(place)
+                    if now.process and not self._lives(now):
+                        self._retire(place)
+                        retired.append(now.process)
+        return retired
 
     def _retire(self, place: int) -> None:
         if not self.worker(place).process:
             return
-        for row in range(self._rows_in_use):
+        for row in range(self._whole[_ROWS]):
             left = self.counts(place, row)
             if any(left):
-                self.put_counts(0, row, self.counts(0, row).plus(left._replace(active=0)))
+                self.put_counts(0, row, self.counts(0, row).plus(left.without_present()))
                 self.put_counts(place, row, Counts())
-        _WORKER.pack_into(self._map, self._worker_at(place), 0, 0.0, 0)
+        for figure, name in enumerate(list(self._figure_names())):
+            if name.startswith("+"):
+                self._real[_figure_at(0, figure)] += self._real[_figure_at(place, figure)]
+            self._real[_figure_at(place, figure)] = 0.0
+        self._put_worker(place, 0, 0, 0)
 
     def _lives(self, worker: WorkerPlace) -> bool:
-        return _is_alive(worker.process) and time.time() - worker.at < SILENCE
+        return lives(worker.process, worker.began)
 
     def beat(self, place: int, revision: int) -> None:
-        """Tell that the worker lives, and which revision it has."""
-        _WORKER.pack_into(self._map, self._worker_at(place), os.getpid(), time.time(), revision)
+        """Tell that the worker is at work, and which revision it has applied."""
+        self._put_worker(place, os.getpid(), self._own_beginning, revision)
+
+    def _put_worker(self, place: int, process: int, since: int, revision: int) -> None:
+        at = _worker_at(place)
+        self._whole[at + 1], self._whole[at + 2], self._real[at + 3] = since, revision, time.time()
+        self._whole[at] = process  # Last: who sees the process sees what belongs to it.
 
     def worker(self, place: int) -> WorkerPlace:
-        return WorkerPlace(place, *_WORKER.unpack_from(self._map, self._worker_at(place)))
+        at = _worker_at(place)
+        whole = self._whole
+        return WorkerPlace(place, whole[at], whole[at + 1], whole[at + 2], self._real[at + 3])
 
     def living(self) -> list[WorkerPlace]:
         """All workers that live."""
@@ -209,19 +181,12 @@ class Board:
         found = (self.worker(place) for place in range(1, MOST_WORKERS))
         return [one for one in found if one.process]
 
-    def _worker_at(self, place: int) -> int:
-        return _WORKERS_AT + place * _WORKER.size
-
     # --- rows
-
-    @property
-    def _rows_in_use(self) -> int:
-        return int(_HEADER.unpack_from(self._map)[2])
 
     def row(self, name: str, creates: bool = True) -> int:
         """The row of a server by its name, -1 where it has none and is not to get one.
 
-        Raises ``StoreError`` where all are taken.
+        Raises ``StoreError`` where all are taken, or its name is too long.
         """
         found = self._rows.get(name, -1)
         if found < 0:
@@ -231,9 +196,9 @@ class Board:
             return found
         with self.locked():
             self._read_names()
-            if name in self._rows:
-                return self._rows[name]
-            return self._new_row(name)
+            if name not in self._rows:
+                self._rows[name] = self._new_name(name, _NAMES_AT, _ROWS, MOST_SERVERS, "servers")
+        return self._rows[name]
 
     def members(self, pool: str, server: str) -> list[tuple[str, str, int]]:
         """A server and those that stand for further addresses of its name: name, address and row of each.
@@ -252,69 +217,129 @@ class Board:
         """The rows of a server under any address, and of those that stand for it."""
         return [row for _, _, row in self.members(pool, server)]
 
-    def _new_row(self, name: str) -> int:
-        row, encoded = self._rows_in_use, name.encode()
-        if row >= MOST_SERVERS or len(encoded) > _NAME:
-            raise StoreError(f"{self.file}: more than {MOST_SERVERS} servers, or a name of over {_NAME} bytes")
-        at = _NAMES_AT + row * (_NAME + 2)
-        self._map[at : at + 2 + len(encoded)] = len(encoded).to_bytes(2, "little") + encoded
-        struct.pack_into("<q", self._map, _REVISION_AT + 8, row + 1)
-        self._rows[name] = row
-        return row
+    def _new_name(self, name: str, at: int, counter: int, most: int, what: str) -> int:
+        number, encoded = self._whole[counter], name.encode()
+        if number >= most or len(encoded) > _NAME:
+            raise StoreError(f"{self.file}: more than {most} {what}, or a name of over {_NAME} bytes")
+        begin = at + number * _NAME_SIZE
+        self._bytes[begin + CELL : begin + CELL + len(encoded)] = encoded
+        self._whole[begin // CELL] = len(encoded)
+        self._whole[counter] = number + 1
+        return number
+
+    def _name(self, at: int, number: int) -> str:
+        begin = at + number * _NAME_SIZE
+        length = min(max(0, self._whole[begin // CELL]), _NAME)
+        return self._bytes[begin + CELL : begin + CELL + length].decode("utf-8", "replace")
 
     def _read_names(self) -> None:
-        for row in range(len(self._rows), self._rows_in_use):
-            at = _NAMES_AT + row * (_NAME + 2)
-            length = int.from_bytes(self._map[at : at + 2], "little")
-            self._rows[self._map[at + 2 : at + 2 + length].decode("utf-8", "replace")] = row
+        for row in range(len(self._rows), self._whole[_ROWS]):
+            self._rows[self._name(_NAMES_AT, row)] = row
 
     # --- numbers
 
     def counts(self, place: int, row: int) -> Counts:
-        return Counts(*_COUNTS.unpack_from(self._map, self._counts_at(place, row)))
+        at = _counts_at(place, row)
+        active, total, failures, bytes_in, bytes_out = self._whole[at : at + _LATENCY]
+        return Counts(
+            active, total, failures, bytes_in, bytes_out,
+            latency=self._real[at + _LATENCY],
+            marked=self._real[at + _MARKED],
+            refusal=self._whole[at + _REFUSAL],
+            answered=self._whole[at + _ANSWERED],
+            seconds=self._real[at + _SECONDS],
+        )  # fmt: skip
 
     def put_counts(self, place: int, row: int, counts: Counts) -> None:
-        _COUNTS.pack_into(self._map, self._counts_at(place, row), *counts)
+        at = _counts_at(place, row)
+        whole, real = self._whole, self._real
+        whole[at], whole[at + 1], whole[at + 2] = counts.active, counts.total, counts.failures
+        whole[at + 3], whole[at + 4] = counts.bytes_in, counts.bytes_out
+        real[at + _LATENCY], real[at + _MARKED], real[at + _SECONDS] = counts.latency, counts.marked, counts.seconds
+        whole[at + _REFUSAL], whole[at + _ANSWERED] = counts.refusal, counts.answered
 
-    def active_elsewhere(self, places: list[int], row: int) -> int:
-        """The leases of a server in other places together."""
-        total = 0
+    def elsewhere(self, places: Iterable[int], row: int) -> tuple[int, float]:
+        """The leases of a server in other places together, and until when one of them has marked it."""
+        active, marked = 0, 0.0
         for place in places:
-            total += _ACTIVE.unpack_from(self._map, self._counts_at(place, row))[0]
-        return total
+            at = _counts_at(place, row)
+            active += self._whole[at]
+            marked = max(marked, self._real[at + _MARKED])
+        return active, marked
 
-    def sum(self, row: int) -> Counts:
-        """What all workers carried to a server, those that are gone among them."""
+    def sum(self, row: int, living: Sequence[WorkerPlace] | None = None) -> Counts:
+        """What all workers carried to a server, those that are gone among them.
+
+        ``living`` are those that live, where that was found out already.
+        """
+        alive = {one.place for one in (self.living() if living is None else living)}
         total = self.counts(0, row)
         for worker in self.workers():
             counts = self.counts(worker.place, row)
-            total = total.plus(counts if self._lives(worker) else counts._replace(active=0))
+            total = total.plus(counts if worker.place in alive else counts.without_present())
         return total
 
-    def _counts_at(self, place: int, row: int) -> int:
-        return _COUNTS_AT + (place * MOST_SERVERS + row) * _COUNTS.size
-
     def health(self, row: int) -> Found:
-        health, at, reason = _HEALTH.unpack_from(self._map, _HEALTH_AT + row * _HEALTH.size)
-        return Found(health, at, reason.rstrip(b"\0").decode("utf-8", "replace"))
+        at = _health_at(row)
+        begin = at * CELL + _HEALTH_CELLS * CELL
+        reason = self._bytes[begin : begin + _REASON].rstrip(b"\0").decode("utf-8", "replace")
+        whole, real = self._whole, self._real
+        return Found(whole[at], real[at + 1], reason, whole[at + 2], whole[at + 3], whole[at + 4], real[at + 5])
 
     def put_health(self, row: int, found: Found) -> None:
-        reason = found.reason.encode()[:_REASON]
-        _HEALTH.pack_into(self._map, _HEALTH_AT + row * _HEALTH.size, found.health, found.at, reason)
+        at = _health_at(row)
+        begin = at * CELL + _HEALTH_CELLS * CELL
+        self._bytes[begin : begin + _REASON] = found.reason.encode()[:_REASON].ljust(_REASON, b"\0")
+        whole, real = self._whole, self._real
+        whole[at + 2], whole[at + 3], whole[at + 4], real[at + 5] = found[3:]
+        whole[at], real[at + 1] = found.health, found.at
+
+    # --- named figures
+
+    def figure(self, name: str) -> int:
+        """The number of a named figure, which is made where it is missing; one whose name begins with ``+`` only grows.
+
+        What dead workers left of such a one stays counted. Raises ``StoreError`` where all are taken.
+        """
+        if name not in self._figures:
+            with self.locked():
+                for number, known in enumerate(self._figure_names()):
+                    self._figures[known] = number
+                if name not in self._figures:
+                    made = self._new_name(name, _FIGURE_NAMES_AT, _FIGURES, MOST_FIGURES, "figures")
+                    self._figures[name] = made
+        return self._figures[name]
+
+    def put_figure(self, place: int, number: int, value: float) -> None:
+        self._real[_figure_at(place, number)] = value
+
+    def figures(self) -> dict[str, float]:
+        """Every figure, summed over all who count; without the sign of its kind."""
+        places = [0, *(one.place for one in self.living())]
+        return {
+            name.lstrip("+"): sum(self._real[_figure_at(place, number)] for place in places)
+            for number, name in enumerate(self._figure_names())
+        }
+
+    def _figure_names(self) -> list[str]:
+        return [self._name(_FIGURE_NAMES_AT, number) for number in range(self._whole[_FIGURES])]
 
     def close(self) -> None:
         """Unmap it; a second call does nothing."""
-        self._map.close()
+        self._mapped.close()
 
 
-_ACTIVE = struct.Struct("<q")
+def _worker_at(place: int) -> int:
+    return _WORKERS_AT // CELL + place * _WORKER_CELLS
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # Another user's.
-    return True
+def _counts_at(place: int, row: int) -> int:
+    return _COUNTS_AT // CELL + (place * MOST_SERVERS + row) * _COUNT_CELLS
+
+
+def _health_at(row: int) -> int:
+    return (_HEALTH_AT + row * _HEALTH_SIZE) // CELL
+
+
+def _figure_at(place: int, figure: int) -> int:
+    return _FIGURES_AT // CELL + place * MOST_FIGURES + figure

@@ -32,5 +32,8 @@ class MemoryStore:
             self._state = state._replace(revision=state.revision + 1, reloads=state.reloads + 1)
             return self._state
 
+    def has_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         """There is nothing to close."""

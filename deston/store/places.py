@@ -43,6 +43,11 @@ def open_board(config: Config, creates: bool = True) -> Board:
     return Board(place(config, "board"), creates)
 
 
+def has_board(config: Config) -> bool:
+    """Whether a process of a configuration has ever run here."""
+    return os.path.exists(place(config, "board"))
+
+
 def monitor_lock(config: Config) -> str:
     """The file whose lock makes its holder the one that checks health."""
     return place(config, "monitor.lock")

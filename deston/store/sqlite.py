@@ -9,6 +9,7 @@ no harm; nothing on the path of a request comes here.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER, reloads INTEGER);
 CREATE TABLE IF NOT EXISTS changes (pool TEXT, server TEXT, what TEXT, value TEXT, place INTEGER,
                                     PRIMARY KEY (pool, server, what));
-INSERT OR IGNORE INTO state VALUES (1, 0, 0);
+INSERT OR IGNORE INTO state VALUES (1, CAST(strftime('%s', 'now') AS INTEGER), 0);
 """
+# A new file begins with the seconds since the epoch as its revision, which is later than that of one that was moved
+# away: nobody takes what the new file says for what is known.
 
 
 class SqliteStore:
@@ -33,6 +36,7 @@ class SqliteStore:
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self._seen: tuple[int, int] = (0, 0)
 
     def read(self) -> State:
         with self._transaction("DEFERRED") as connection:
@@ -52,6 +56,10 @@ class SqliteStore:
             connection.execute("UPDATE state SET revision = revision + 1, reloads = reloads + 1")
             return _read(connection)
 
+    def has_changed(self) -> bool:
+        known, self._seen = self._seen, (_changed_at(self.file), _changed_at(f"{self.file}-wal"))
+        return known != self._seen
+
     def close(self) -> None:
         """Nothing is kept open."""
 
@@ -60,17 +68,26 @@ class SqliteStore:
         folder = os.path.dirname(self.file)
         os.makedirs(folder, exist_ok=True)
         if not os.path.exists(self.file):
-            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            if os.geteuid() == 0:
-                owner = os.stat(folder)
-                os.chown(self.file, owner.st_uid, owner.st_gid)
+            os.close(_open_as_owner(self.file))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """SQLite does not wait where two change the way in which a file is written."""
+        descriptor = _open_as_owner(f"{self.file}.lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         try:
             self._make()
             with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
-                _prepare(connection)
+                if _version(connection) != _VERSION:
+                    with self._alone():
+                        _prepare(connection)
                 connection.execute(f"BEGIN {kind}")
                 try:
                     yield connection
@@ -79,13 +96,33 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
                     raise
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.file}: {_sentence(error)}") from error
+            raise StoreError(f"{self.file}: {_sentence(error, self.file)}") from error
+
+
+def _open_as_owner(file: str) -> int:
+    """Open a file, which is made as one of the folder's owner where root is the first to come here."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        owner = os.stat(os.path.dirname(file))
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _changed_at(file: str) -> int:
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     if version == _VERSION:
-        return
+        return  # Another process was faster.
     if version > _VERSION:
         raise sqlite3.DatabaseError(f"it was made by a later version of Deston (format {version})")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -100,10 +137,20 @@ def _read(connection: sqlite3.Connection) -> State:
     )
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, file: str) -> str:
     text = str(getattr(error, "strerror", None) or error)
+    if _is_full(os.path.dirname(file)):
+        return f"the disk is full ({text})"
     if "not a database" in text or "malformed" in text:
         return f"it is damaged ({text}): move it away, and the operator's changes begin anew"
     if "readonly" in text or "unable to open" in text:
         return f"it cannot be written ({text})"
     return text
+
+
+def _is_full(folder: str) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail == 0 or (found.f_files > 0 and found.f_favail == 0)

@@ -1,0 +1,54 @@
+"""The lead: which one of the processes of a host checks health.
+
+What lives here: the lock whose holder leads.
+What must not: what a leader does (``sharing``).
+Invariant: the lock is the kernel's, so that one whose holder dies, however that comes, is free at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from deston.errors import StoreError
+
+
+class Lead:
+    """The lead of those that know this file."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._lock = -1
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process leads."""
+        return self._lock >= 0
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the lock that is held is still the one that others would try."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self._file))
+        except OSError:
+            return False
+
+    def take(self) -> bool:
+        """Lead from now on, if nobody else does; whether that is so. Raises ``StoreError``."""
+        try:
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"{self._file}: it cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def give_up(self) -> None:
+        """Let another process lead."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
