@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from deston.errors import StoreError
+from deston.store.changes import LONGEST_NAME
 from deston.store.counted import Counts, Found, WorkerPlace
 from deston.store.liveness import LARGEST_PROCESS, began, lives
 from deston.store.mapped import CELL, MappedFile
@@ -25,7 +26,7 @@ _OLDER = (b"DESTON board 1\0\0",)
 MOST_WORKERS = 64
 MOST_SERVERS = 2048
 MOST_FIGURES = 2048
-_NAME, _REASON = 240, 224
+_NAME, _REASON = LONGEST_NAME, 224
 
 # The cells of the head, behind the magic; of a worker, of a server's counts in a place, and of a server's health.
 _REVISION, _ROWS, _LEADER, _FIGURES = 2, 3, 4, 5

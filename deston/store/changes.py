@@ -17,6 +17,9 @@ from deston.config.model import AdminState, Config, PoolConfig, ServerConfig
 from deston.config.report import did_you_mean
 from deston.errors import ChangeRefused, ConfigError
 
+#: What the names of a pool and of a server and its address may have together, in bytes: so much the board has for them.
+LONGEST_NAME = 240
+
 
 class What(enum.Enum):
     """What a change is about."""
@@ -102,6 +105,8 @@ def add(config: Config, changes: Changes, pool: str, server: str, line: str) -> 
     if any(one.name == server for one in now.servers):
         raise ChangeRefused(f"pool {pool} has a server {server} already")
     new = read_server(server, line)
+    if len(f"{pool} {server} {new.address}".encode()) > LONGEST_NAME:
+        raise ChangeRefused(f"the names of pool and server and the address are over {LONGEST_NAME} bytes together")
     known = next((one for one in now.servers if (one.address, one.tls) == (new.address, new.tls)), None)
     if known is not None:
         raise ChangeRefused(f"pool {pool} has a server at {new.address} already: {known.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 
 from deston.address import Address
+from deston.config.load import load
+from deston.store.changes import Change, What
+from deston.store.places import open_store
 from tests.integration.client import Load, ask
 from tests.integration.commands import L4, L7, Command, start
 from tests.integration.configs import QUICK_CHECKS, http, pool, tcp, write_config
@@ -312,3 +316,56 @@ def test_a_process_that_is_stopped_for_a_while(site: Site) -> None:
     os.kill(stopped, signal.SIGCONT)
     assert stopped in behind
     site.wait_for("b")
+
+
+def test_a_folder_that_was_taken_away(mortal: Site) -> None:
+    """All processes meet again in the new one, under one leader, and hear of changes."""
+    mortal.wait_for("a", "b")
+    known = leader(mortal)
+    assert known
+    shutil.rmtree(mortal.file.parent / "run")
+    wait_until(lambda: len(mortal.status()["workers"]) == 4 and leader(mortal), "four workers and a leader")
+    mortal.done("server", "drain", "app", "a")
+    mortal.wait_for("b")
+    locks = {one for one in open_files(mortal) if one.startswith(str(mortal.file.parent)) and "monitor.lock" in one}
+    assert len(locks) == 1
+    assert "(deleted)" not in locks.pop()
+
+
+def open_files(site: Site) -> set[str]:
+    """What the workers of a site have open."""
+    found = set()
+    for worker in site.status()["workers"]:
+        for one in Path(f"/proc/{worker['process']}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(one))
+    return found
+
+
+def test_a_store_that_was_moved_away(site: Site) -> None:
+    """What a new one says is heard, though it begins anew."""
+    site.done("server", "drain", "app", "b")
+    site.wait_for("a")
+    for one in (site.file.parent / "run").glob("*.db*"):
+        one.unlink()
+    site.done("server", "drain", "app", "a")
+    site.wait_for("b")
+
+
+def test_a_command_that_died_before_it_told(site: Site) -> None:
+    """What it has stored is found all the same."""
+    change = Change("app", "a", What.STATE, "drain")
+    open_store(load(str(site.file))).update(lambda now: (*now, change))
+    site.wait_for("b")
+
+
+def test_a_server_that_cannot_be_shared_harms_no_other(site: Site) -> None:
+    """One whose name has no place on the board is served, and the others are shared as ever."""
+    change = Change("app", "x" * 300, What.ADDED, str(site.spare))
+    store = open_store(load(str(site.file)))
+    store.update(lambda now: (*now, change))
+    site.wait_for("a", "b", "c")
+    site.done("server", "drain", "app", "a")
+    site.wait_for("b", "c")
+    site.done("server", "reset", "app")
+    site.wait_for("a", "b")
