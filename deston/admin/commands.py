@@ -11,23 +11,23 @@ import dataclasses
 import enum
 import ipaddress
 import json
+import math
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from deston.admin import explaining
 from deston.admin.operator import Operator
-from deston.admin.saving import Servers, save, with_option
+from deston.admin.saving import Edit, with_option
 from deston.admin.status import status as compose
 from deston.admin.status import table
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.find import find_config
 from deston.config.report import did_you_mean
 from deston.errors import ChangeRefused, ConfigError, StoreError
-from deston.store.changes import find_pool
+from deston.store.changes import Change, What, find_pool
 
 #: Exit status of ``drain --wait`` whose time is over.
 NOT_EMPTY = 3
@@ -46,11 +46,8 @@ def _done(sentence: str, as_json: bool, **facts: Any) -> None:
     click.echo(json.dumps({"done": sentence, **facts}) if as_json else sentence)
 
 
-def _save(operator: Operator, pool: str, name: str, change: Callable[[Servers], None]) -> None:
-    """Write a change into the file, where the operator's own is no longer needed."""
-    save(operator.config.file, pool, change)
-    operator.forget(pool, name)
-    operator.reload()
+def _with_option(option: str, value: str) -> Edit:
+    return lambda line: None if line is None else with_option(line, option, value)
 
 
 @click.group()
@@ -82,10 +79,11 @@ def add(
     """Add the server NAME at ADDRESS to POOL."""
     options = {"weight": weight, "max_connections": max_connections, "backup": "yes" if backup else None}
     parts = [address, *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    operator = _operator(file)
-    operator.add(pool, name, ", ".join(parts))
+    operator, line = _operator(file), ", ".join(parts)
     if saves:
-        _save(operator, pool, name, lambda servers: servers.update({name: parts[0] if len(parts) == 1 else parts}))
+        operator.save(Change(pool, name, What.ADDED, line), lambda _: line)
+    else:
+        operator.add(pool, name, line)
     _done(f"{pool}/{name} at {address} was added", as_json, pool=pool, server=name)
 
 
@@ -98,30 +96,26 @@ def add(
 def remove(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
     """Take the server NAME out of POOL; what it has under way ends by itself."""
     operator = _operator(file)
-    operator.remove(pool, name)
     if saves:
-        _save(operator, pool, name, lambda servers: servers.pop(name, None))
+        operator.save(Change(pool, name, What.REMOVED), lambda _: None)
+    else:
+        operator.remove(pool, name)
     _done(f"{pool}/{name} was removed", as_json, pool=pool, server=name)
 
 
 def _set_state(pool: str, name: str, state: str, file: str | None, saves: bool) -> Operator:
     operator = _operator(file)
-    operator.set_state(pool, name, state)
     if saves:
-        _save(operator, pool, name, lambda servers: _set_option(servers, pool, name, "state", state))
+        operator.save(Change(pool, name, What.STATE, state), _with_option("state", state))
+    else:
+        operator.set_state(pool, name, state)
     return operator
-
-
-def _set_option(servers: Servers, pool: str, name: str, option: str, value: str) -> None:
-    if name not in servers:
-        raise ChangeRefused(f"{pool}/{name} was added at run time, and is not in the file: add it with --save")
-    servers[name] = with_option(servers[name], option, value)
 
 
 @server.command()
 @click.argument("pool")
 @click.argument("name")
-@click.option("--wait", "seconds", type=click.FloatRange(0), help="Wait so many seconds until it is empty.")
+@click.option("--wait", "seconds", type=click.FloatRange(0, 31_536_000), help="Wait so many seconds until it is empty.")
 @config_option
 @json_option
 @save_option
@@ -130,6 +124,8 @@ def drain(pool: str, name: str, seconds: float | None, file: str | None, as_json
 
     With --wait the exit status is 0 when nothing is under way with it any more, and 3 when the time is up.
     """
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("it is no number of seconds", param_hint="--wait")
     operator = _set_state(pool, name, "drain", file, saves)
     if seconds is None:
         _done(f"{pool}/{name} drains", as_json, pool=pool, server=name)
@@ -170,9 +166,10 @@ _state_command("maint", "maint", "Take the server NAME out of service: no client
 def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, saves: bool) -> None:
     """Give the server NAME the weight VALUE; 0 is no new clients."""
     operator = _operator(file)
-    operator.set_weight(pool, name, value)
     if saves:
-        _save(operator, pool, name, lambda servers: _set_option(servers, pool, name, "weight", str(value)))
+        operator.save(Change(pool, name, What.WEIGHT, str(value)), _with_option("weight", str(value)))
+    else:
+        operator.set_weight(pool, name, value)
     _done(f"{pool}/{name} has the weight {value}", as_json, pool=pool, server=name)
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from deston.admin.saving import Edit, save
 from deston.config.load import load
 from deston.config.model import Config
 from deston.errors import ChangeRefused
 from deston.store import changes
 from deston.store.base import State
 from deston.store.board import Board
-from deston.store.changes import Changes, What, with_changes
-from deston.store.places import has_board, open_board, open_store
+from deston.store.changes import Change, Changes, What, with_changes
+from deston.store.places import exclusively, has_board, open_board, open_store
 
 # How often it is looked whether a server is empty, in seconds.
 LOOK = 0.1
@@ -68,9 +69,16 @@ class Operator:
         """Drop what was changed of a server, or of a whole pool: the file counts again."""
         self._update(lambda now: changes.reset(self.config, now, pool, server))
 
-    def forget(self, pool: str, server: str) -> None:
-        """Drop what was changed where the file says it now."""
-        self._update(lambda now: tuple(one for one in now if (one.pool, one.server) != (pool, server)))
+    def save(self, change: Change, edit: Edit) -> None:
+        """Write a change into the file instead, in one step with what was changed at run time of the same.
+
+        Raises ``ChangeRefused``, and changes nothing then; two that save at once do so one after the other.
+        """
+        with exclusively(self.config):
+            self.config = load(self.config.file)
+            changes.require_possible(self.config, self.state.changes, change)
+            save(self.config.file, change.pool, change.server, edit)
+            self._tell(self._store.update(lambda now: changes.settle(now, change), reloads=True))
 
     def reload(self) -> None:
         """Have every process read the file again; it has been found to be good."""

@@ -31,8 +31,8 @@ class Store(Protocol):
     def read(self) -> State:
         """What is desired now."""
 
-    def update(self, update: Update) -> State:
-        """Change what is desired."""
+    def update(self, update: Update, reloads: bool = False) -> State:
+        """Change what is desired, and have every process read its file again where that has changed, too."""
 
     def demand_reload(self) -> State:
         """Have every process read its file again."""

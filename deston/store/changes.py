@@ -157,6 +157,31 @@ def reset(config: Config, changes: Changes, pool: str, server: str) -> Changes:
     return kept
 
 
+def require_possible(config: Config, changes: Changes, change: Change) -> None:
+    """Raise ``ChangeRefused`` for a change that the file itself is not to have.
+
+    What was added or removed at run time may be so in the file, too.
+    """
+    is_known = any(one.key == change.key for one in changes)
+    if change.what is What.ADDED:
+        if change not in changes:
+            add(config, changes, change.pool, change.server, change.value)
+    elif change.what is What.REMOVED:
+        if not is_known:
+            remove(config, changes, change.pool, change.server)
+    elif not any(one.name == change.server for one in find_pool(config, change.pool).servers):
+        find_server(with_changes(config, changes), change.pool, change.server)
+        name = f"{change.pool} {change.server}"
+        raise ChangeRefused(f"{change.server} was added at run time: deston server add {name} ADDRESS --save")
+
+
+def settle(changes: Changes, change: Change) -> Changes:
+    """What is left of the changes when the file says one of them itself."""
+    if change.what is What.REMOVED:
+        return tuple(one for one in changes if (one.pool, one.server) != (change.pool, change.server))
+    return tuple(one for one in changes if one.key != change.key)
+
+
 def find_pool(config: Config, name: str) -> PoolConfig:
     """A pool; raises ``ChangeRefused`` with the nearest name."""
     known = {pool.name: pool for pool in config.pools}

@@ -20,10 +20,10 @@ class MemoryStore:
     def read(self) -> State:
         return self._state
 
-    def update(self, update: Update) -> State:
+    def update(self, update: Update, reloads: bool = False) -> State:
         with self._lock:
             state = self._state
-            self._state = state._replace(revision=state.revision + 1, changes=update(state.changes))
+            self._state = State(state.revision + 1, state.reloads + reloads, update(state.changes))
             return self._state
 
     def demand_reload(self) -> State:

@@ -7,8 +7,11 @@ Invariant: two configurations never share a file, even in one ``run_dir``: a poo
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 
 from deston.config.model import Config
 from deston.errors import StoreError
@@ -46,6 +49,22 @@ def open_board(config: Config, creates: bool = True) -> Board:
 def has_board(config: Config) -> bool:
     """Whether a process of a configuration has ever run here."""
     return os.path.exists(place(config, "board"))
+
+
+@contextlib.contextmanager
+def exclusively(config: Config) -> Iterator[None]:
+    """Alone among those who change the file of a configuration; raises ``StoreError``."""
+    file = place(config, "save.lock")
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{file}: it cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def monitor_lock(config: Config) -> str:

@@ -42,13 +42,13 @@ class SqliteStore:
         with self._transaction("DEFERRED") as connection:
             return _read(connection)
 
-    def update(self, update: Update) -> State:
+    def update(self, update: Update, reloads: bool = False) -> State:
         with self._transaction("IMMEDIATE") as connection:
             changes = update(_read(connection).changes)
             connection.execute("DELETE FROM changes")
             rows = [(one.pool, one.server, one.what.value, one.value, place) for place, one in enumerate(changes)]
             connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", rows)
-            connection.execute("UPDATE state SET revision = revision + 1")
+            connection.execute("UPDATE state SET revision = revision + 1, reloads = reloads + ?", (int(reloads),))
             return _read(connection)
 
     def demand_reload(self) -> State:

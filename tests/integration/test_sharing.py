@@ -369,3 +369,40 @@ def test_a_server_that_cannot_be_shared_harms_no_other(site: Site) -> None:
     site.wait_for("b", "c")
     site.done("server", "reset", "app")
     site.wait_for("a", "b")
+
+
+def test_saving_leaves_other_changes_alone(site: Site) -> None:
+    """What was changed at run time and not saved stays in force, and a change that is refused has not happened."""
+    site.done("server", "drain", "app", "a")
+    site.done("server", "weight", "app", "a", "3", "--save")
+    assert [(one["server"], one["what"]) for one in site.status()["changes"]] == [("a", "state")]
+    site.wait_for("b")
+    site.done("server", "add", "app", "c", str(site.spare))
+    refused = site.deston("server", "drain", "app", "c", "--save")
+    assert refused.status == 1
+    assert "c was added at run time: deston server add app c ADDRESS --save" in refused.err
+    assert site.server("c")["admin"] == "ready"
+    site.done("server", "add", "app", "c", str(site.spare), "--save")
+    assert f"c = {site.spare}" in site.file.read_text()
+    site.done("server", "remove", "app", "c")
+    site.done("server", "remove", "app", "c", "--save")
+    assert f"c = {site.spare}" not in site.file.read_text()
+
+
+def test_two_that_save_at_once(site: Site) -> None:
+    """Both changes land in the file."""
+    for turn in range(3):
+        state = ("drain", "ready")[turn % 2]
+        threads = [
+            threading.Thread(target=site.done, args=words)
+            for words in (
+                ("server", state, "app", "a", "--save"),
+                ("server", "weight", "app", "b", str(turn + 2), "--save"),
+            )
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ("state=drain" in site.file.read_text()) is (state == "drain")
+        assert f"weight={turn + 2}" in site.file.read_text()
