@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from deston.admin import explaining
+from deston.admin.dumping import dumped
 from deston.admin.operator import Operator
 from deston.admin.saving import Edit, with_option
 from deston.admin.status import status as compose
@@ -26,7 +27,7 @@ from deston.admin.status import table
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.find import find_config
 from deston.config.report import did_you_mean
-from deston.errors import ChangeRefused, ConfigError, StoreError
+from deston.errors import ChangeRefused, StoreError
 from deston.store.changes import Change, What, find_pool
 
 #: Exit status of ``drain --wait`` whose time is over.
@@ -301,21 +302,38 @@ def config_group() -> None:
 
 @config_group.command()
 @config_option
-def dump(file: str | None) -> None:
-    """Print the effective configuration as JSON, and which of it was changed at run time."""
-    operator: Operator | None = None
-    try:
-        operator = _operator(file)
-        config, changes = operator.effective, operator.state.changes
-    except StoreError:
-        from deston.config.load import load
+@json_option
+def dump(file: str | None, as_json: bool) -> None:
+    """Print the effective configuration: each value, and where it comes from.
 
-        config, changes = load(find_config(file)), ()
-    except ConfigError:
-        raise
-    origin = [dataclasses.asdict(one) for one in changes]
-    told = {"configuration": dataclasses.asdict(config), "changed_at_run_time": origin}
-    click.echo(json.dumps(told, indent=2, default=_plain))
+    That is a line of the file, the default, or a change at run time.
+    """
+    found = find_config(file)
+    try:
+        changes = _operator(file).state.changes
+    except StoreError:  # Nothing is shared, so nothing can have been changed.
+        changes = ()
+    rows = list(dumped(found, changes))
+    if as_json:
+        told = {path: {"value": _plain_deep(value), "origin": origin} for path, value, origin in rows}
+        click.echo(json.dumps({"file": found, "values": told}, indent=2))
+        return
+    for path, value, origin in rows:
+        click.echo(f"{path} = {_shown(value)}  # {origin}")
+
+
+def _shown(value: Any) -> str:
+    plain = _plain_deep(value)
+    return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def _plain_deep(value: Any) -> Any:
+    """A value of the configuration as JSON has it, whatever it is made of."""
+    return json.loads(json.dumps(_unfolded(value), default=_plain))
+
+
+def _unfolded(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _plain(value: Any) -> Any:

@@ -7,8 +7,10 @@ Invariant: the route is found by the router that requests are routed by.
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from deston.config.http_rules import RouteConfig
 from deston.config.model import AdminState, Config, ListenerConfig, PoolConfig, Protocol
@@ -17,8 +19,11 @@ from deston.l7.http1 import by_name
 from deston.l7.rewriting import Prefixes
 from deston.l7.routing import Facts, Router, host_without_port
 from deston.store.board import Board
+from deston.store.counted import Counts
 
 _DOWN = 2
+# RFC 9110 section 5.6.2.
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def explain(
@@ -31,9 +36,9 @@ def explain(
     listener: str = "",
 ) -> dict[str, Any]:
     """What would become of a request; ``config`` has the operator's changes. Raises ``StartError`` for a bad URL."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
-        raise StartError(f"{url!r} is not an URL: write http://host/path")
+    parts = _split(url)
+    if not _METHOD.fullmatch(method):
+        raise StartError(f"{method!r} is not a method")
     found = _listener(config, listener)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     facts = Facts(method.upper().encode(), by_name(fields), client, found.name)
@@ -54,6 +59,17 @@ def explain(
     }
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        is_good = bool(parts.hostname) and parts.scheme in ("http", "https") and (parts.port or 1) > 0
+    except ValueError:  # Such as brackets that do not match, and a port that is none.
+        is_good = False
+    if not is_good:
+        raise StartError(f"{url!r} is not an URL: write http://host/path")
+    return parts
+
+
 def _listener(config: Config, name: str) -> ListenerConfig:
     found = [one for one in config.listeners_of(Protocol.HTTP) if name in ("", one.name)]
     if not found:
@@ -72,13 +88,16 @@ def _pool(pool: PoolConfig, board: Board | None) -> dict[str, Any]:
         members = board.members(pool.name, server.name) if board is not None else []
         row = next((row for name, _, row in members if name == server.name), -1)
         health = board.health(row) if board is not None and row >= 0 else None
-        active = board.sum(row).active if board is not None and row >= 0 else 0
+        counts = board.sum(row) if board is not None and row >= 0 else Counts()
+        active = counts.active
         if server.state is not AdminState.READY:
             why = f"no: its state is {server.state.value}"
         elif server.weight == 0:
             why = "no: its weight is 0"
         elif health is not None and health.health == _DOWN:
             why = f"no: it is down ({health.reason})"
+        elif counts.marked > time.monotonic():
+            why = f"no: it failed too often, and is left out for {counts.marked - time.monotonic():.0f}s"
         elif 0 < server.max_connections <= active:
             why = f"no: it is full ({active} of {server.max_connections})"
         else:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from deston.config.model import AdminState, Config, PoolConfig, ServerConfig
+from deston.health.passive import REFUSALS
 from deston.store.base import State
 from deston.store.board import Board
 from deston.store.changes import with_changes
-from deston.store.counted import Counts, Found
+from deston.store.counted import Counts, Found, WorkerPlace
 
 _HEADING = (
     f"{'pool/server':<28} {'address':<23} {'health':<9} {'admin':<6} {'wght':>4} {'act':>5} {'total':>8} {'fail':>5}"
@@ -28,6 +29,8 @@ def status(config: Config, state: State, board: Board | None) -> dict[str, Any]:
     """Everything that is known; ``board`` is None where nothing has run yet."""
     effective = with_changes(config, state.changes)
     workers = board.living() if board is not None else []
+    # A thousand servers are looked at: who lives is found out once.
+    seen = _Seen(board, workers, {(one.pool, one.server) for one in state.changes})
     leader = board.leader if board is not None else 0
     return {
         "file": config.file,
@@ -40,7 +43,7 @@ def status(config: Config, state: State, board: Board | None) -> dict[str, Any]:
             }
             for one in workers
         ],
-        "pools": {pool.name: _pool(pool, board, state) for pool in effective.pools},
+        "pools": {pool.name: _pool(pool, seen) for pool in effective.pools},
         "listeners": {
             one.name: {
                 "bind": str(one.bind),
@@ -56,25 +59,33 @@ def status(config: Config, state: State, board: Board | None) -> dict[str, Any]:
     }
 
 
-def _pool(pool: PoolConfig, board: Board | None, state: State) -> dict[str, Any]:
-    changed = {one.server for one in state.changes if one.pool == pool.name}
+class _Seen(NamedTuple):
+    """What is there to be looked at: the board, who lives, and the servers that were changed at run time."""
+
+    board: Board | None
+    workers: list[WorkerPlace]
+    changed: set[tuple[str, str]]
+
+
+def _pool(pool: PoolConfig, seen: _Seen) -> dict[str, Any]:
     servers: dict[str, Any] = {}
     for server in pool.servers:
-        for name, address, counts, found in _members(pool, server, board):
-            servers[name] = _server(server, address, counts, found, server.name in changed)
+        for name, address, counts, found in _members(pool, server, seen):
+            servers[name] = _server(server, address, counts, found, (pool.name, server.name) in seen.changed)
     return {"algorithm": pool.algorithm, "servers": servers}
 
 
-def _members(pool: PoolConfig, server: ServerConfig, board: Board | None) -> Iterator[tuple[str, str, Counts, Found]]:
+def _members(pool: PoolConfig, server: ServerConfig, seen: _Seen) -> Iterator[tuple[str, str, Counts, Found]]:
     """A server, and those that stand for further addresses of its name."""
+    board = seen.board
     found = board.members(pool.name, server.name) if board is not None else []
-    if not any(name == server.name for name, _, _ in found):
+    if not any(name == server.name and address == str(server.address) for name, address, _ in found):
         yield server.name, str(server.address), Counts(), Found()
     for name, address, row in found:
         assert board is not None
         if name == server.name and address != str(server.address):
             continue  # Where it was before.
-        yield name, address, board.sum(row), board.health(row)
+        yield name, address, board.sum(row, seen.workers), board.health(row)
 
 
 def _server(server: ServerConfig, address: str, counts: Counts, found: Found, changed: bool) -> dict[str, Any]:
@@ -91,7 +102,16 @@ def _server(server: ServerConfig, address: str, counts: Counts, found: Found, ch
         "bytes_in": counts.bytes_in,
         "bytes_out": counts.bytes_out,
         "changed": changed,
-        "check": {"last": round(time.time() - found.at, 1) if found.at else None, "reason": found.reason},
+        "marked": round(max(0.0, counts.marked - time.monotonic()), 1),
+        "not_marked": REFUSALS[counts.refusal] if 0 <= counts.refusal < len(REFUSALS) else "",
+        "check": {
+            "last": round(time.time() - found.at, 1) if found.at else None,
+            "reason": found.reason,
+            "count": found.checks,
+            "failed": found.failed,
+            "flips": found.flips,
+            "seconds": round(found.seconds, 4),
+        },
     }
 
 
@@ -107,8 +127,8 @@ def table(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 f"{one['weight']:>4} {one['active']:>5} {one['total']:>8} {one['failures']:>5}"
             )
             yield line[:100], _colour(one)
-            if one["health"] == "down" and one["check"]["reason"]:
-                yield f"      {one['check']['reason']}"[:100], "red"
+            for note, colour in _notes(one):
+                yield f"      {note}"[:100], colour
     behind = [one for one in told["workers"] if one["revision"] < told["revision"]]
     leader = next((str(one["process"]) for one in told["workers"] if one["checks"]), "none")
     yield f"workers: {len(told['workers'])}, health is checked by: {leader}, revision: {told['revision']}", ""
@@ -116,6 +136,16 @@ def table(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"not yet told of the last change: {', '.join(str(one['process']) for one in behind)}", "yellow"
     if told["changes"]:
         yield "* changed at run time; `deston server reset POOL NAME` drops it", ""
+
+
+def _notes(server: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What there is to be said about a server beyond its numbers."""
+    if server["health"] == "down" and server["check"]["reason"]:
+        yield server["check"]["reason"], "red"
+    if server["marked"]:
+        yield f"left out for another {server['marked']:.0f}s: it failed too often", "yellow"
+    if server["not_marked"]:
+        yield f"it fails often, and is not left out: {server['not_marked']}", "yellow"
 
 
 def _colour(server: dict[str, Any]) -> str:

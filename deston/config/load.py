@@ -9,7 +9,9 @@ Invariant: ``load`` returns a ``Config`` that holds, or raises ``ConfigError`` w
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from deston.config.assemble import to_config
 from deston.config.consistency import check_consistency
@@ -40,6 +42,43 @@ def load(path: str, command: Protocol | None = None) -> Config:
     if command is None and is_rust_form(path) and leaves_layer_open(text):
         return replace(config, listeners=tuple(replace(one, protocol=None) for one in config.listeners))
     return config
+
+
+class Origin(NamedTuple):
+    """A value of the configuration: its keys, what it is, and its line in the file, 0 for a default."""
+
+    path: tuple[str, ...]
+    value: Any
+    line: int
+
+
+def origins(path: str) -> list[Origin]:
+    """Every value of a file that is good, and where it comes from. Raises ``ConfigError``."""
+    report = Report(path)
+    text = read_text(path)
+    tree = read_rust_form(text, Protocol.HTTP, report) if is_rust_form(path) else read_tree(text, report)
+    if not is_rust_form(path):
+        expand_servers(tree, report)
+    values = make_absolute(Schema(spec()).check(tree, report), os.path.dirname(os.path.abspath(path)))
+    report.raise_if_any()
+    return list(_leaves(values, tree, (), report))
+
+
+def _leaves(values: Tree, given: Tree, path: tuple[str, ...], report: Report) -> Iterator[Origin]:
+    for name, value in values.items():
+        here = (*path, name)
+        known = given.get(name) if isinstance(given, dict) else None
+        if isinstance(value, dict):
+            yield from _leaves(value, known if isinstance(known, dict) else {}, here, report)
+        else:
+            is_given = isinstance(given, dict) and name in given
+            yield Origin(here, value, _line_of(here, report) if is_given else 0)
+
+
+def _line_of(path: tuple[str, ...], report: Report) -> int:
+    """The line of a value, or that of what it stands in: a server's options are in the server's line."""
+    written = report.written(path)
+    return next((report.lines[written[:end]] for end in range(len(written), 0, -1) if written[:end] in report.lines), 1)
 
 
 def load_tree(tree: Tree, name: str = "(in the program)") -> Config:

@@ -52,6 +52,8 @@ class Board:
         self.file = file
         self._whole, self._real, self._bytes = self._mapped.whole, self._mapped.real, self._mapped.map
         self._rows: dict[str, int] = {}
+        # By pool and server: names, addresses and rows.
+        self._members: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
         self._figures: dict[str, int] = {}
         self._own_beginning = began(os.getpid())
         try:
@@ -198,7 +200,8 @@ class Board:
         with self.locked():
             self._read_names()
             if name not in self._rows:
-                self._rows[name] = self._new_name(name, _NAMES_AT, _ROWS, MOST_SERVERS, "servers")
+                self._new_name(name, _NAMES_AT, _ROWS, MOST_SERVERS, "servers")
+                self._read_names()
         return self._rows[name]
 
     def members(self, pool: str, server: str) -> list[tuple[str, str, int]]:
@@ -207,12 +210,7 @@ class Board:
         Of one whose address has changed the rows of before are among them.
         """
         self._read_names()
-        found = []
-        for name, row in self._rows.items():
-            of_pool, of_server, address = name.split("\0")
-            if of_pool == pool and of_server.partition("@")[0] == server:
-                found.append((of_server, address, row))
-        return found
+        return self._members.get((pool, server), [])
 
     def rows_of(self, pool: str, server: str) -> list[int]:
         """The rows of a server under any address, and of those that stand for it."""
@@ -235,7 +233,10 @@ class Board:
 
     def _read_names(self) -> None:
         for row in range(len(self._rows), self._whole[_ROWS]):
-            self._rows[self._name(_NAMES_AT, row)] = row
+            name = self._name(_NAMES_AT, row)
+            self._rows[name] = row
+            pool, server, address = name.split("\0") if name.count("\0") == 2 else ("", "", "")
+            self._members.setdefault((pool, server.partition("@")[0]), []).append((server, address, row))
 
     # --- numbers
 
