@@ -10,6 +10,7 @@ monkey-patching, because health checks import requests.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 
 from deston.address import Address
@@ -18,14 +19,14 @@ from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, PoolConfig, ServerConfig
-from deston.errors import ChangeRefused, StartError
+from deston.errors import ChangeRefused, StartError, StoreError
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
 from deston.sharing import Sharing
 from deston.store.base import State
 from deston.store.changes import with_changes
-from deston.store.places import is_shared
+from deston.store.places import is_shared, keep_copy
 
 log = logging.getLogger("deston.build")
 
@@ -75,7 +76,16 @@ class Runtime:
         known = {pool.name: pool for pool in self.registry}
         self.registry.replace([self._build_pool(one, known.get(one.name)) for one in self.effective.pools])
         self._tell_removed(known.values())
+        self._keep_copy()
         self.monitor.sync()
+
+    def _keep_copy(self) -> None:
+        """Keep the file that is in force: a command can then say what runs, whatever the file has become."""
+        if self.sharing is not None and os.path.isfile(self.config.file):
+            try:
+                keep_copy(self.config)
+            except StoreError as error:
+                log.error("%s", error)
 
     def _tell_removed(self, known: Iterable[Pool]) -> None:
         """Servers of old pools that are in none of the new ones: what they have under way ends as their pool says."""

@@ -85,6 +85,10 @@ class Sharing:
                 self._next_beat = time.monotonic() + BEAT
                 self._join()
 
+    def processes(self) -> list[int]:
+        """All processes that take part now."""
+        return [one.process for one in self._board.living()] if self._board is not None else []
+
     def stop(self) -> None:
         """Take part no more; a second call does nothing."""
         board, self._board = self._board, None

@@ -40,7 +40,10 @@ save_option = click.option("--save", "saves", is_flag=True, help="Write it into 
 
 
 def _operator(file: str | None) -> Operator:
-    return Operator(find_config(file))
+    operator = Operator(find_config(file))
+    if operator.problem is not None:
+        click.secho(f"{operator.problem}\nthe file is broken: this goes by what runs", fg="yellow", err=True)
+    return operator
 
 
 def _done(sentence: str, as_json: bool, **facts: Any) -> None:
@@ -222,7 +225,9 @@ def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> Non
 def _told(operator: Operator) -> dict[str, Any]:
     board = operator.board()
     try:
-        return compose(operator.config, operator.state, board)
+        told = compose(operator.config, operator.state, board)
+        told["problems"] = [] if operator.problem is None else [str(one) for one in operator.problem.problems]
+        return told
     finally:
         if board is not None:
             board.close()

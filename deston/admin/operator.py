@@ -13,22 +13,33 @@ from collections.abc import Callable
 from deston.admin.saving import Edit, save
 from deston.config.load import load
 from deston.config.model import Config
-from deston.errors import ChangeRefused
+from deston.errors import ChangeRefused, ConfigError
 from deston.store import changes
 from deston.store.base import State
 from deston.store.board import Board
 from deston.store.changes import Change, Changes, What, with_changes
-from deston.store.places import exclusively, has_board, open_board, open_store
+from deston.store.places import exclusively, has_board, last_good, open_board, open_store
 
 # How often it is looked whether a server is empty, in seconds.
 LOOK = 0.1
 
 
 class Operator:
-    """Changes what the processes of one configuration do; raises ``ConfigError`` and ``StoreError``."""
+    """Changes what the processes of one configuration do; raises ``ConfigError`` and ``StoreError``.
+
+    Where the file is broken, but processes run with what it was before, it goes by that.
+    """
 
     def __init__(self, file: str) -> None:
-        self.config = load(file)
+        #: What is wrong with the file, where it is not what runs.
+        self.problem: ConfigError | None = None
+        try:
+            self.config = load(file)
+        except ConfigError as error:
+            known = last_good(file)
+            if known is None:
+                raise
+            self.config, self.problem = known, error
         self._store = open_store(self.config)
 
     @property
@@ -81,7 +92,9 @@ class Operator:
             self._tell(self._store.update(lambda now: changes.settle(now, change), reloads=True))
 
     def reload(self) -> None:
-        """Have every process read the file again; it has been found to be good."""
+        """Have every process read the file again; raises ``ConfigError`` where it is broken."""
+        if self.problem is not None:
+            raise self.problem
         self._tell(self._store.demand_reload())
 
     def wait_until_empty(self, pool: str, server: str, seconds: float) -> bool:

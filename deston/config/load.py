@@ -44,6 +44,18 @@ def load(path: str, command: Protocol | None = None) -> Config:
     return config
 
 
+def load_copy(copy: str, file: str) -> Config:
+    """Read a copy of a file as if it were that file. Raises ``ConfigError``."""
+    report = Report(file)
+    text = read_text(copy)
+    if is_rust_form(file):
+        tree = read_rust_form(text, None, report)
+    else:
+        tree = read_tree(text, report)
+        expand_servers(tree, report)
+    return _checked(file, tree, report, os.path.dirname(os.path.abspath(file)))
+
+
 class Origin(NamedTuple):
     """A value of the configuration: its keys, what it is, and its line in the file, 0 for a default."""
 

@@ -16,9 +16,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config as GunicornConfig
+from gunicorn.sock import close_sockets, create_sockets
 
 from deston import logs
 from deston.config.consistency import require_listeners
@@ -157,21 +160,54 @@ def on_starting(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    """HUP to the arbiter: read the file for the workers to come; what is wrong with it is said, and the old one stays.
-
-    Listeners and the number of workers stay as they are until a restart.
-    """
+    """HUP to the arbiter: read the file for the workers to come; one that is broken is told of, and changes nothing."""
     global _config
     try:
         config = _read(_config.file)
         _require_files(config)
         _require_own_worker(server, config)
+        _change_listeners(server, config)
     except (ConfigError, StartError) as error:
         log.error("the configuration cannot be used, the old one stays:\n%s", error)
         return
-    if [listener.bind for listener in config.listeners_of(Protocol.HTTP)] != [one.bind for one in _listeners]:
-        log.warning("changed listeners are taken up by a restart only")
+    _change_workers(server, config)
     _config = config
+
+
+def _change_listeners(server: Any, config: Config) -> None:
+    """Open the sockets of new listeners and close those of removed ones; the others are not touched.
+
+    Where gunicorn was told other addresses, on its command line or by systemd, they are its business. Raises
+    ``StartError`` where one cannot be opened; then all stay as they are.
+    """
+    global bind, _listeners
+    wanted = config.listeners_of(Protocol.HTTP)
+    addresses = [str(one.bind) for one in wanted]
+    if addresses == bind or list(server.cfg.bind) != bind or len(server.LISTENERS) != len(bind):
+        return
+    kept = dict(zip(bind, server.LISTENERS, strict=True))
+    require_bindable(one.bind for one in wanted if str(one.bind) not in kept)
+    server.LISTENERS = [kept[address] if address in kept else _open(server, address) for address in addresses]
+    close_sockets([kept[address] for address in kept.keys() - set(addresses)])
+    bind, _listeners = addresses, wanted
+    server.cfg.set("bind", addresses)
+    log.info("the listeners changed: %s", ", ".join(addresses))
+
+
+def _open(server: Any, address: str) -> Any:
+    alone = GunicornConfig()
+    alone.set("bind", address)
+    alone.set("backlog", server.cfg.backlog)
+    return create_sockets(alone, server.log)[0]
+
+
+def _change_workers(server: Any, config: Config) -> None:
+    """Have as many workers as the file says now, unless gunicorn was told another number."""
+    global workers
+    wanted = config.global_.workers
+    if server.cfg.workers == workers != wanted:
+        workers = server.num_workers = wanted
+        server.cfg.set("workers", wanted)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -192,8 +228,20 @@ def post_worker_init(worker: Any) -> None:
     # All this lives as long as the worker: nothing of it has to be looked at whenever garbage is looked for.
     gc.collect()
     gc.freeze()
+    application.on_other_listeners = partial(_ask_for_reload, os.getppid())
     _reopen_logs_on_usr1(application.reopen_logs)
     _heed_early_signals(worker)
+
+
+def _ask_for_reload(arbiter: int) -> None:
+    """Have the arbiter bring new workers for other listeners; one of its workers asks for all."""
+    from deston.l7.wsgi import application
+    from deston.store.liveness import parent
+
+    sharing = application.runtime.sharing if application.runtime is not None else None
+    siblings = [one for one in sharing.processes() if parent(one) == arbiter] if sharing is not None else []
+    if os.getpid() == min(siblings, default=os.getpid()):
+        os.kill(arbiter, signal.SIGHUP)
 
 
 def _reopen_logs_on_usr1(reopen: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("deston.l7")
 
 
+def _refuse_other_listeners() -> None:
+    log.error("the listeners of the configuration changed, which this WSGI server takes up by a restart only")
+
+
 class Application:
     """The proxy as a WSGI application.
 
@@ -55,6 +59,8 @@ class Application:
         # The listeners by name, once they were read again.
         self._current: dict[str, ListenerConfig] = {}
         self._building = threading.Lock()
+        #: Called where a reload finds that sockets would have to be opened or closed.
+        self.on_other_listeners: Callable[[], None] = _refuse_other_listeners
 
     def start(self, config: Config | None = None) -> None:
         """Build everything and start the health checks, once.
@@ -98,7 +104,8 @@ class Application:
             proxy = Proxy(self.runtime.registry, config, logs=self._logs)
             listeners = config.listeners_of(Protocol.HTTP)
             if [one.bind for one in listeners] != [one.bind for one in self.listeners]:
-                log.warning("changed listeners are taken up by a restart only")
+                self.on_other_listeners()
+                return
             self.runtime.apply(config)
         except (ConfigError, StartError) as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)

@@ -11,15 +11,21 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from deston.config.load import load_copy
 from deston.config.model import Config
-from deston.errors import StoreError
+from deston.errors import ConfigError, StoreError
 from deston.store.base import Store
 from deston.store.board import Board
 from deston.store.sqlite import SqliteStore
 
 SHARED = "sqlite"
+# As spec.ini has it.
+DEFAULT_RUN_DIR = "run"
+_RUN_DIR = re.compile(rb"^\s*run_dir\s*=\s*[\"']?([^\"'#\n]*[^\"'#\s])", re.MULTILINE)
 
 
 def is_shared(config: Config) -> bool:
@@ -29,8 +35,11 @@ def is_shared(config: Config) -> bool:
 
 def place(config: Config, ending: str) -> str:
     """A file that belongs to this configuration."""
-    digest = hashlib.sha256(os.path.abspath(config.file).encode()).hexdigest()[:12]
-    return os.path.join(config.global_.run_dir, f"deston-{digest}.{ending}")
+    return os.path.join(config.global_.run_dir, f"deston-{_digest(config.file)}.{ending}")
+
+
+def _digest(file: str) -> str:
+    return hashlib.sha256(os.path.abspath(file).encode()).hexdigest()[:12]
 
 
 def open_store(config: Config) -> Store:
@@ -49,6 +58,43 @@ def open_board(config: Config, creates: bool = True) -> Board:
 def has_board(config: Config) -> bool:
     """Whether a process of a configuration has ever run here."""
     return os.path.exists(place(config, "board"))
+
+
+def keep_copy(config: Config) -> None:
+    """Keep the file with which a process runs, for commands that find it broken later. Raises ``StoreError``."""
+    copy = place(config, "good")
+    try:
+        with open(config.file, "rb") as stream:
+            text = stream.read()
+        if _read(copy) == text:
+            return
+        descriptor = os.open(f"{copy}.{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text)
+        os.replace(f"{copy}.{os.getpid()}", copy)
+    except OSError as error:
+        raise StoreError(f"{copy}: it cannot be written: {error.strerror}") from error
+
+
+def last_good(file: str) -> Config | None:
+    """The configuration with which processes run, where the file is broken by now; None where there is none."""
+    folder = os.path.dirname(os.path.abspath(file))
+    named = _RUN_DIR.search(_read(file))
+    run_dir = os.path.join(folder, named[1].decode("utf-8", "replace") if named else DEFAULT_RUN_DIR)
+    copy = os.path.join(run_dir, f"deston-{_digest(file)}.good")
+    try:
+        config = load_copy(copy, file)
+    except ConfigError:
+        return None
+    return replace(config, global_=replace(config.global_, run_dir=run_dir))
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
 
 
 @contextlib.contextmanager

@@ -250,8 +250,9 @@ def test_looking_at_what_does_not_run(tmp_path: Path) -> None:
     }
     told = json.loads(run([*words, "explain", "GET", "http://a.test/x", "--json", "--config", str(file)]).out)
     assert told["pools"]["app"]["servers"]["a"]["may_be_picked"] == "yes"
-    dumped = json.loads(run([*words, "config", "dump", "--config", str(file)]).out)
-    assert dumped["configuration"]["pools"][0]["name"] == "app"
+    dumped = json.loads(run([*words, "config", "dump", "--json", "--config", str(file)]).out)["values"]
+    assert dumped["pools.app.algorithm"] == {"value": "round_robin", "origin": "default"}
+    assert dumped["pools.app.servers.a.address"]["origin"].startswith(f"{file}:")
     alone = write_config(tmp_path, {"web": http()}, pools={"app": pool({"a": "x:1"})}, global_={"store": "memory"})
     done = run([*words, "status", "--config", str(alone)])
     assert (done.status, "store = sqlite shares it" in done.err) == (1, True)
@@ -406,3 +407,20 @@ def test_two_that_save_at_once(site: Site) -> None:
             thread.join()
         assert ("state=drain" in site.file.read_text()) is (state == "drain")
         assert f"weight={turn + 2}" in site.file.read_text()
+
+
+def test_a_broken_file_shows_and_changes_nothing(site: Site) -> None:
+    """Status and the operator's commands go by what runs; a reload is refused with what is wrong."""
+    text = site.file.read_text()
+    site.file.write_text(text + "\n[pools\n")
+    told = site.deston("status", "--json")
+    assert told.status == 0
+    (problem,) = json.loads(told.out)["problems"]
+    assert "brackets" in problem
+    assert "the file is broken: this goes by what runs" in told.err
+    assert site.deston("server", "drain", "app", "a").status == 0
+    site.wait_for("b")
+    assert site.deston("reload").status == 2
+    assert site.deston("server", "weight", "app", "b", "3", "--save").status == 2
+    site.file.write_text(text)
+    assert site.status()["problems"] == []

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from deston.store.liveness import LARGEST_PROCESS, began, lives
+from deston.store.liveness import LARGEST_PROCESS, began, lives, parent
 
 
 def test_this_process_lives() -> None:
@@ -31,3 +31,8 @@ def test_another_process_of_the_same_number() -> None:
 def test_a_number_that_none_can_have() -> None:
     assert began(LARGEST_PROCESS + 1) == 0
     assert began(1 << 70) == 0
+
+
+def test_a_parent() -> None:
+    assert parent(os.getpid()) == os.getppid()
+    assert parent(LARGEST_PROCESS + 1) == 0
