@@ -20,6 +20,7 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, PoolConfig, ServerConfig
 from deston.errors import ChangeRefused, StartError, StoreError
+from deston.figures import Source, pool_figures
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
@@ -55,8 +56,15 @@ class Runtime:
         self.on_change: Callable[[], None] = _nothing
         self.sharing = Sharing(config, self.registry, monitor, self._take) if is_shared(config) else None
         monitor.companion = self.sharing
+        if self.sharing is not None:
+            self.sharing.sources.append(lambda: pool_figures(self.registry))
         self._reloads = self.sharing.state.reloads if self.sharing is not None else 0
         self.apply(config)
+
+    def tell(self, source: Source) -> None:
+        """Have the figures of a source told to whoever asks for metrics."""
+        if self.sharing is not None:
+            self.sharing.sources.append(source)
 
     @property
     def effective(self) -> Config:
@@ -131,7 +139,7 @@ class Runtime:
         pool = Pool(config, make_policy(config), (*members, *stand_ins))
         pool.observer, pool.outlier_observer = self.marks.observe, self.marks.answers_badly
         if known is not None:
-            pool.refused = known.refused
+            pool.refused, pool.retried, pool.answers = known.refused, known.retried, known.answers
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool

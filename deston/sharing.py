@@ -21,6 +21,7 @@ from deston.balancer.registry import Registry
 from deston.balancer.server import Health, Server
 from deston.config.model import Config
 from deston.errors import DestonError, StoreError
+from deston.figures import Source
 from deston.health.monitor import Monitor
 from deston.leading import Lead
 from deston.publishing import Publishing
@@ -58,6 +59,8 @@ class Sharing:
         self._place = 0
         self._lead = Lead(monitor_lock(config))
         self.publishing = Publishing(registry, monitor.marks)
+        #: What there is to be told of this process beyond its servers.
+        self.sources: list[Source] = []
         self._told: dict[Server, Found] = {}
         self._next_beat = 0.0
         self._troubles: dict[str, str] = {}
@@ -135,7 +138,7 @@ class Sharing:
         parts: dict[str, Callable[[Board], None]] = {"counts": self._share_counts, "health": self._share_health}
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT
-            parts["beat"] = self._beat
+            parts |= {"beat": self._beat, "figures": self._tell_figures}
         parts["changes"] = self._share_changes
         for name, part in parts.items():
             try:
@@ -168,6 +171,13 @@ class Sharing:
             if self.publishing.is_crowded:
                 log.warning("the board is full of servers that are gone, a new one is begun")
                 board.move_away()
+
+    def _tell_figures(self, board: Board) -> None:
+        if not board.holds(self._place):
+            return
+        for source in self.sources:
+            for name, value in source():
+                board.put_figure(self._place, board.figure(name), value)
 
     # --- health
 

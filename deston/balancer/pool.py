@@ -9,6 +9,7 @@ Invariant: the candidates are exactly the usable servers; whoever changes what `
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Collection
 from types import TracebackType
 
@@ -18,6 +19,9 @@ from deston.balancer.queue import Queue
 from deston.balancer.server import Server
 from deston.config.model import PoolConfig
 from deston.errors import AllServersFull, NoServerAvailable
+
+#: Up to how many seconds answers are counted together, for a histogram of how long servers take.
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 # In such parts of its weight a server starts slowly, so that weights stay whole.
 _TENTHS = 10
@@ -39,8 +43,8 @@ class Pool:
     """
 
     __slots__ = (
-        "_backups", "_candidates", "_primaries", "_refreshing", "_thins",
-        "config", "name", "observer", "outlier_observer", "policy", "queue", "refused", "servers",
+        "_backups", "_candidates", "_primaries", "_refreshing", "_thins", "answers",
+        "config", "name", "observer", "outlier_observer", "policy", "queue", "refused", "retried", "servers",
     )  # fmt: skip
 
     def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
@@ -52,6 +56,10 @@ class Pool:
         self.outlier_observer: OutlierObserver = _ignore
         #: How often nothing could be picked, whether the client then waited or not.
         self.refused = 0
+        #: How often another server was tried after one had failed.
+        self.retried = 0
+        #: How many answers took up to each of ``BOUNDS``, and longer than all of them.
+        self.answers = [0] * (len(BOUNDS) + 1)
         self.queue = Queue()
         # Where requests run in threads, the monitor's thread and a request's may see a flip at the same time.
         self._refreshing = threading.Lock()
@@ -168,6 +176,7 @@ class Lease:
     def answered(self, seconds: float) -> None:
         """The server took so long to answer: to its first byte, or at L4 until it accepted."""
         self.server.observe_latency(seconds)
+        self.pool.answers[bisect_left(BOUNDS, seconds)] += 1
         if self.pool.policy.learns:
             self.pool.policy.observe(self.server, seconds)
 

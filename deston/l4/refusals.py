@@ -94,6 +94,10 @@ class Refusals:
     def __getitem__(self, reason: Refusal) -> int:
         return self._counts[reason]
 
+    def counts(self) -> list[tuple[str, int]]:
+        """Each reason that there was, in words, and how often."""
+        return [(reason.value, count) for reason, count in self._counts.items()]
+
     @property
     def total(self) -> int:
         return sum(self._counts.values())

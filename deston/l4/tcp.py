@@ -67,6 +67,8 @@ class TcpProxy:
         self.access_log: AccessLog | None = None
         self.refusals = Refusals()
         self.connections: set[Connection] = set()
+        #: How many connections there have been.
+        self.accepted = 0
         self._dial = dialer
         self._to_pools: dict[Pool, ToPool] = {}
         self.config = config
@@ -126,6 +128,7 @@ class Connection:
         self._greenlet: Any = getcurrent()
         self._record = Record(proxy.config.name) if proxy.access_log is not None else None
         proxy.connections.add(self)
+        proxy.accepted += 1
 
     def serve(self) -> None:
         """Do all that comes before the relay, and start it."""
@@ -190,6 +193,7 @@ class Connection:
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
                 log.info("%s: %s, trying another server", self.proxy.config.name, error)
+                pool.retried += 1
 
     def _open(self, lease: Lease) -> Side:
         if self._record is not None:

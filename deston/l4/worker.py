@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -23,6 +24,7 @@ from gunicorn.workers.base import Worker
 from deston.config.load import load
 from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
+from deston.figures import Figure, grows, varies
 
 if TYPE_CHECKING:
     from deston.access.log import AccessLogs
@@ -75,6 +77,19 @@ class L4Worker(Worker):  # type: ignore[misc]
         self.proxies = [TcpProxy(registry, one, routes, Slots(whole=self._slots)) for one in listeners]
         self._access_logs = AccessLogs("deston-l4")
         self._limit_slots()
+        self.runtime.tell(self._figures)
+
+    def _figures(self) -> Iterator[Figure]:
+        for tcp in self.proxies:
+            name = tcp.config.name
+            yield varies("listener_open", name), tcp.slots.taken
+            yield grows("listener_accepted", name), tcp.accepted
+        for udp in self.udp_proxies:
+            yield varies("listener_sessions", udp.config.name), len(udp.sessions)
+            yield grows("listener_dropped", udp.config.name), udp.dropped
+        for proxy in self._serving:
+            for reason, count in proxy.refusals.counts():
+                yield grows("listener_refused", proxy.config.name, reason), count
 
     def init_signals(self) -> None:
         super().init_signals()

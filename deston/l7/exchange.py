@@ -174,6 +174,7 @@ class Exchange:
             log.info("%s: %s, and there is no other server", name, why)
             return None
         log.info("%s: %s, trying another server", name, why)
+        self._pool.retried += 1
         self._request.body.rewind()
         return lease
 
@@ -266,9 +267,7 @@ class Exchange:
         if request.record is not None:
             request.record.first_byte = answered_after
         if early is None:
-            lease.server.observe_latency(answered_after)
-            if lease.pool.policy.learns:
-                lease.pool.policy.observe(lease.server, answered_after)
+            lease.answered(answered_after)
             connection.is_certain = plan.framing is not Framing.NONE
             idle_seconds = min(plan.idle_seconds, self._config.idle_timeout)
             if plan.length is not None and head.status != http1.SWITCHING:

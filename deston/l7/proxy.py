@@ -67,6 +67,11 @@ class Proxy:
         site = self._sites.get(listener.name)
         if site is None or site.listener is not listener:
             site = self.site(listener)
+        response = self._forward(request, listener, site)
+        site.statuses[response.status] += 1
+        return response
+
+    def _forward(self, request: Request, listener: ListenerConfig, site: Site) -> Response:
         if not site.is_plain:
             return site.serve(request, self._send)
         try:

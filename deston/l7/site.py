@@ -33,6 +33,7 @@ from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
 from deston.l7.request import LARGEST_KEY, Request, Response, read_target
 from deston.l7.rewriting import Origin, host_for, redirect_location
 from deston.l7.routing import NO_FACTS, Facts, Router, host_without_port
+from deston.l7.tally import statuses_of
 from deston.l7.way import Way
 from deston.limits import AccessRules, OpenByClient, client_of
 
@@ -74,6 +75,7 @@ class Site:
         self._is_ready = is_ready
         self._ready_path = listener.ready_path.encode()
         self.listener = listener
+        self.statuses = statuses_of(listener.name)
         self._registry = registry
         self._affinities = affinities
         self._write = write

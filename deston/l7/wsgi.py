@@ -31,6 +31,7 @@ from deston.l7.hosted import find_application
 from deston.l7.proxy import Proxy
 from deston.l7.request import Request, Response
 from deston.l7.responding import Body, StartResponse, after_tunnel, respond
+from deston.l7.tally import figures
 from deston.l7.way import Way
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Application:
         runtime, logs = Runtime(config, threaded), AccessLogs("deston-l7", threaded)
         proxy = Proxy(runtime.registry, config, logs=logs)
         runtime.on_reload, runtime.on_change = self._reload, self._refresh
+        runtime.tell(figures)
         runtime.monitor.start()
         self.listeners = config.listeners_of(Protocol.HTTP)
         self._listeners = Listeners(self.listeners)

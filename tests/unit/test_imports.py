@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting",
+    "waiting", "figures", "store",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -39,10 +39,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "store": {"errors", "address", "config"},
+    "figures": {"balancer"},
     "leading": {"errors"},
     "publishing": {"errors", "balancer", "health", "store"},
-    "sharing": {"errors", "balancer", "config", "health", "leading", "publishing", "store"},
-    "build": {"errors", "address", "logs", "config", "balancer", "net", "health", "sharing", "store"},
+    "sharing": {"errors", "balancer", "config", "figures", "health", "leading", "publishing", "store"},
+    "build": {"errors", "address", "logs", "config", "balancer", "net", "figures", "health", "sharing", "store"},
     "l4": COMMAND,
     "l7": COMMAND,
     "client": {

@@ -188,7 +188,7 @@ def test_a_reload_reads_the_file_again(load: Load, file: Path, said: Sentences) 
     """The workers to come get what stands in the file now."""
     conf = load(FILE)
     file.write_text(FILE.replace("drain_timeout = 7s", "drain_timeout = 9s"), encoding="utf-8")
-    conf.on_reload(None)
+    conf.on_reload(Arbiter(conf))
     assert conf._config.global_.drain_timeout == 9.0
     assert said.text == ""
 
@@ -220,12 +220,35 @@ def test_a_reload_never_leads_to_plain_text(
     assert ("Deston's own worker alone speaks" in said.text) is not is_taken_up
 
 
-def test_changed_listeners_wait_for_a_restart(load: Load, file: Path, said: Sentences) -> None:
-    """gunicorn keeps its sockets over a reload; whoever expects otherwise is told."""
+def test_listeners_that_somebody_else_named_stay(load: Load, file: Path, said: Sentences) -> None:
+    """Addresses of gunicorn's command line count more than the file, also at a reload."""
     conf = load(FILE)
+    arbiter = Arbiter(conf)
+    arbiter.cfg.set("bind", ["127.0.0.1:9"])
     file.write_text(FILE.replace("127.0.0.1:0", "127.0.0.2:0"), encoding="utf-8")
-    conf.on_reload(None)
-    assert said.text == "WARNING: changed listeners are taken up by a restart only\n"
+    conf.on_reload(arbiter)
+    assert arbiter.cfg.bind == ["127.0.0.1:9"]
+    assert said.text == ""
+
+
+def test_the_number_of_workers_follows_the_file(load: Load, file: Path) -> None:
+    """Unless gunicorn was told another one."""
+    conf = load(FILE)
+    arbiter = Arbiter(conf)
+    file.write_text(FILE.replace("workers = 3", "workers = 4"), encoding="utf-8")
+    conf.on_reload(arbiter)
+    assert (arbiter.num_workers, arbiter.cfg.workers) == (4, 4)
+
+
+class Arbiter:
+    """gunicorn's arbiter, as far as a reload knows it."""
+
+    def __init__(self, conf: Any) -> None:
+        self.cfg = GunicornConfig()
+        self.cfg.set("bind", conf.bind)
+        self.cfg.set("workers", conf.workers)
+        self.num_workers = conf.workers
+        self.LISTENERS: list[Any] = [object() for _ in conf.bind]
 
 
 class Worker:
