@@ -12,14 +12,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from deston.address import Address
-from deston.balancer.policies import make_policy
+from deston.balancer.policies import Policy, make_policy
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.config.model import Config, PoolConfig, ServerConfig
-from deston.errors import ChangeRefused, StartError, StoreError
+from deston.errors import ChangeRefused, DestonError, StartError, StoreError
 from deston.figures import Source, pool_figures
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
@@ -59,6 +60,8 @@ class Runtime:
         if self.sharing is not None:
             self.sharing.sources.append(lambda: pool_figures(self.registry))
         self._reloads = self.sharing.state.reloads if self.sharing is not None else 0
+        #: The configuration with the operator's changes, as far as they can be applied.
+        self.effective = config
         self.apply(config)
 
     def tell(self, source: Source) -> None:
@@ -66,23 +69,17 @@ class Runtime:
         if self.sharing is not None:
             self.sharing.sources.append(source)
 
-    @property
-    def effective(self) -> Config:
-        """The configuration with the operator's changes."""
-        if self.sharing is None:
-            return self.config
-        try:
-            return with_changes(self.config, self.sharing.state.changes)
-        except ChangeRefused as error:
-            log.error("the operator's changes cannot be applied, and are left out: %s", error)
-            return self.config
-
     def apply(self, config: Config) -> None:
-        """Replace all pools by those of ``config``; servers with an unchanged address live on."""
-        self.config = config
+        """Replace all pools by those of ``config``; servers with an unchanged address live on.
+
+        Raises ``StartError`` for a policy of the file's own that cannot be made, and changes nothing then.
+        """
+        made = _with_policies(config, self._with_changes(config))  # All that can fail comes before what changes.
+        pools = tuple(pool for pool, _ in made)
+        self.config, self.effective = config, replace(config, pools=pools)
         self._flips.drain_timeout = config.global_.drain_timeout
         known = {pool.name: pool for pool in self.registry}
-        self.registry.replace([self._build_pool(one, known.get(one.name)) for one in self.effective.pools])
+        self.registry.replace([self._build_pool(pool, policy, known.get(pool.name)) for pool, policy in made])
         self._tell_removed(known.values())
         self._keep_copy()
         self.monitor.sync()
@@ -95,6 +92,15 @@ class Runtime:
             except StoreError as error:
                 log.error("%s", error)
 
+    def _with_changes(self, config: Config) -> Config:
+        if self.sharing is None:
+            return config
+        try:
+            return with_changes(config, self.sharing.state.changes)
+        except ChangeRefused as error:
+            log.error("the operator's changes cannot be applied, and are left out: %s", error)
+            return config
+
     def _tell_removed(self, known: Iterable[Pool]) -> None:
         """Servers of old pools that are in none of the new ones: what they have under way ends as their pool says."""
         kept = {server for pool in self.registry for server in pool.servers}
@@ -105,13 +111,19 @@ class Runtime:
         """Apply what the operator has changed."""
         if state.reloads != self._reloads:
             self._reloads = state.reloads
-            self.on_reload()
+            self._reload()
         try:
             self.apply(self.config)
         except StartError as error:
             log.error("the operator's changes cannot be applied: %s", error)
             return
         self.on_change()
+
+    def _reload(self) -> None:
+        try:
+            self.on_reload()
+        except DestonError as error:  # The operator's changes are to count all the same.
+            log.error("the configuration cannot be used, the old one stays: %s", error)
 
     def accounts(self) -> list[str]:
         """One line for each server that was used, and for each queue: what this process carried, and who waited."""
@@ -129,20 +141,39 @@ class Runtime:
             if server.total
         ]
 
-    def _build_pool(self, config: PoolConfig, known: Pool | None) -> Pool:
+    def _build_pool(self, config: PoolConfig, policy: Policy, known: Pool | None) -> Pool:
         servers = {(one.address, one.tls): one for one in known.servers if one.origin is None} if known else {}
         members = [_build_server(one, servers) for one in config.servers]
         stand_ins = [one for one in known.servers if one.origin in members] if known else []
         for one in stand_ins:
             one.configure(one.origin.config)  # type: ignore[union-attr]
         # A policy of its own: the old pool lives on for its leases, and prepares its policy for its own servers.
-        pool = Pool(config, make_policy(config), (*members, *stand_ins))
+        pool = Pool(config, policy, (*members, *stand_ins))
         pool.observer, pool.outlier_observer = self.marks.observe, self.marks.answers_badly
         if known is not None:
             pool.refused, pool.retried, pool.answers = known.refused, known.retried, known.answers
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool
+
+
+def _with_policies(config: Config, effective: Config) -> list[tuple[PoolConfig, Policy]]:
+    """The pools of ``effective`` with their policies; where one that was chosen at run time cannot be made, the file's.
+
+    Raises ``StartError`` for one of the file's.
+    """
+    said = {pool.name: pool.algorithm for pool in config.pools}
+    made = []
+    for pool in effective.pools:
+        try:
+            made.append((pool, make_policy(pool)))
+        except StartError as error:
+            if pool.algorithm == said[pool.name]:
+                raise
+            own = replace(pool, algorithm=said[pool.name])
+            made.append((own, make_policy(own)))
+            log.error("pool %s goes on with %s, as in the file: %s", pool.name, own.algorithm, error)
+    return made
 
 
 def _build_server(config: ServerConfig, known: dict[tuple[Address, bool], Server]) -> Server:

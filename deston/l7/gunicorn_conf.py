@@ -101,22 +101,11 @@ proc_name = "deston-l7"
 
 
 def _require_files(config: Config) -> None:
-    """Raise ``StartError`` for the first certificate, page, log, secret or policy that cannot be used."""
-    from deston.access.sinks import require_log
-    from deston.balancer.policies import make_policy
-    from deston.l7.handshake import Handshakes
-    from deston.l7.proxy import affinities, tls_contexts
-    from deston.l7.site import require_pages
+    """Raise ``StartError`` for the first file, policy or application that cannot be used."""
+    from deston.l7.files import require_files
 
-    tls_contexts(config)
-    affinities(config)
-    for pool in config.pools:
-        make_policy(pool)
+    require_files(config)
     _require_applications(config)
-    for listener in config.listeners_of(Protocol.HTTP):
-        require_pages(listener, config.routes)
-        require_log(listener.access_log, listener.name)
-    Handshakes(config.listeners_of(Protocol.HTTP), speaks_http2=False)
 
 
 def _require_applications(config: Config) -> None:

@@ -18,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
 from deston.config.model import ListenerConfig
-from deston.errors import ClientGone, ProtocolError, StreamError
+from deston.errors import ClientGone, ProtocolError, StartError, StreamError
 from deston.l7.admission import Admission, CountedStream
 from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
@@ -59,7 +59,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the application; one that only has ours somewhere inside is asked for every request, by WSGI."""
         super().load_wsgi()
-        self._is_ours = is_ours(self.wsgi)
+        self._is_ours = application.speaks_tls = is_ours(self.wsgi)
 
     def handle(self, listener: Any, client: Any, address: Any) -> None:
         """One connection, in a greenlet of its own."""
@@ -146,9 +146,9 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)
 
     def _take_listeners(self) -> None:
-        """Take over the listeners as they are configured now."""
+        """Take over the listeners as they are configured now; raises ``StartError`` for a certificate."""
         listeners = self._listeners = application.listeners
-        self._handshakes = Handshakes(listeners, speaks_http2())
+        self._handshakes = Handshakes(listeners, speaks_http2())  # Before anything else changes: it may fail.
         # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
         are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
         found = zip(self.sockets, listeners, strict=True) if are_ours else ()
@@ -160,7 +160,10 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         """Tell the arbiter that the worker is alive, once a second; changed certificates are taken up, too."""
         super().notify()
         if application.listeners is not self._listeners:
-            self._take_listeners()
+            try:
+                self._take_listeners()
+            except StartError as error:  # They were looked at, so a file has changed again since then.
+                log.error("the changed listeners cannot be used, the old ones stay: %s", error)
         self._handshakes.refresh()
 
     def _is_stopping(self) -> bool:

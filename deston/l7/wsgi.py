@@ -26,7 +26,9 @@ from deston.errors import ConfigError, DestonError, StartError
 from deston.l7 import app
 from deston.l7.answers import answered, refusal
 from deston.l7.environ import Environ, Listeners, read_request
+from deston.l7.files import require_files
 from deston.l7.gunicorn_client import GunicornClient
+from deston.l7.handshake import is_secured
 from deston.l7.hosted import find_application
 from deston.l7.proxy import Proxy
 from deston.l7.request import Request, Response
@@ -52,6 +54,8 @@ class Application:
 
     def __init__(self) -> None:
         self.runtime: Runtime | None = None
+        #: Whether whoever reads the requests speaks TLS, where a listener asks for it.
+        self.speaks_tls = False
         #: The HTTP listeners, once it is built.
         self.listeners: tuple[ListenerConfig, ...] = ()
         self._proxy: Proxy | None = None
@@ -76,10 +80,7 @@ class Application:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
-        for pool in config.pools:
-            for server in pool.servers:
-                if server.address.application:
-                    find_application(server.address.application)
+        _require_applications(config)
         threaded = not monkey.is_module_patched("socket")
         runtime, logs = Runtime(config, threaded), AccessLogs("deston-l7", threaded)
         proxy = Proxy(runtime.registry, config, logs=logs)
@@ -103,6 +104,9 @@ class Application:
         try:
             config = load(file, Protocol.HTTP)
             require_listeners(config, Protocol.HTTP)
+            require_files(config)
+            _require_applications(config)
+            self._require_tls(config)
             proxy = Proxy(self.runtime.registry, config, logs=self._logs)
             listeners = config.listeners_of(Protocol.HTTP)
             if [one.bind for one in listeners] != [one.bind for one in self.listeners]:
@@ -115,6 +119,13 @@ class Application:
         self._proxy, self.listeners, self._listeners = proxy, listeners, Listeners(listeners)
         self._current = {one.name: one for one in listeners}
         log.info("%s was reloaded", file)
+
+    def _require_tls(self, config: Config) -> None:
+        """Raise ``StartError`` where a listener would get TLS of which whoever reads the requests knows nothing."""
+        known = {one.name for one in self.listeners if is_secured(one)}
+        for listener in config.listeners_of(Protocol.HTTP):
+            if is_secured(listener) and listener.name not in known and not self.speaks_tls:
+                raise StartError(f"the listener {listener.name} has TLS, which Deston's own worker alone speaks")
 
     def prepare_to_stop(self) -> float:
         """Say from now on that no clients are to come; for how many seconds they are to be taken all the same."""
@@ -220,6 +231,14 @@ class Application:
             peer, scheme = environ.get("REMOTE_ADDR", ""), environ["wsgi.url_scheme"]
             return self.refuse(listener, error, peer, scheme), None
         return self._proxy.forward(request), request
+
+
+def _require_applications(config: Config) -> None:
+    """Raise ``StartError`` for the first application among the servers that cannot be loaded."""
+    for pool in config.pools:
+        for server in pool.servers:
+            if server.address.application:
+                find_application(server.address.application)
 
 
 application = Application()

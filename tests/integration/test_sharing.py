@@ -424,3 +424,22 @@ def test_a_broken_file_shows_and_changes_nothing(site: Site) -> None:
     assert site.deston("server", "weight", "app", "b", "3", "--save").status == 2
     site.file.write_text(text)
     assert site.status()["problems"] == []
+
+
+def test_a_reload_with_a_certificate_that_is_not_there(processes: Processes, tmp_path: Path) -> None:
+    """Both commands say so, and their workers serve on as before."""
+    with EchoServer("a") as a:
+        pools = {"app": pool({"a": a.address}, QUICK_CHECKS)}
+        file = write_config(tmp_path, {"web": http(), "raw": tcp()}, pools=pools)
+        commands = [start(L4, processes, file), start(L7, processes, file)]
+        for command in commands:
+            command.wait_for_workers(1)
+            ask(command.address)
+        before = [one.workers for one in commands]
+        secured = {"tls": "terminate", "tls_certificate": "/nowhere.pem", "tls_key": "/nowhere.key"}
+        write_config(tmp_path, {"web": http(**secured), "raw": tcp(**secured)}, pools=pools)
+        run([f"{BIN}/deston", "reload", "--config", str(file)])
+        for command in commands:
+            command.running.wait_for("/nowhere.pem: the certificate cannot be read")
+            assert json.loads(ask(command.address).body)["server"] == "a"
+        assert [one.workers for one in commands] == before

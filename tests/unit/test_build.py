@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from deston.address import Address
 from deston.balancer.server import Health
 from deston.build import Runtime
 from deston.config.load import load
-from deston.config.model import Config
+from deston.config.model import AdminState, Config
+from deston.errors import StartError
+from deston.store.changes import Change, What
+from deston.store.places import open_store
+from tests.unit.l7.builders import Sentences
 
 CONFIG = """
 [listeners]
@@ -28,6 +36,21 @@ def config(folder: Path, name: str = "a", weight: int = 1) -> Config:
     file = folder / "deston.conf"
     file.write_text(CONFIG.format(name=name, weight=weight))
     return load(str(file))
+
+
+@pytest.fixture
+def said() -> Iterator[Sentences]:
+    """What is logged."""
+    sentences, logger = Sentences(), logging.getLogger("deston.build")
+    logger.addHandler(sentences)
+    yield sentences
+    logger.removeHandler(sentences)
+
+
+def changed(config: Config, *changes: Change) -> Runtime:
+    """What a process has that starts after these changes of the operator."""
+    open_store(config).update(lambda now: changes)
+    return Runtime(config)
 
 
 def test_servers_live_on_with_all_the_addresses_of_their_names(tmp_path: Path) -> None:
@@ -63,3 +86,30 @@ def test_who_waits_waits_on(tmp_path: Path) -> None:
     runtime.apply(config(tmp_path, weight=2))
     assert runtime.registry.pool("app").queue is queue
     assert told == ["one"]
+
+
+def test_a_policy_of_the_operators_that_cannot_be_made_stops_nothing(tmp_path: Path, said: Sentences) -> None:
+    """The pool goes on as the file says, and the operator's other changes count."""
+    policy, drain = Change("app", "", What.ALGORITHM, "nomod:fact"), Change("app", "b", What.STATE, "drain")
+    runtime = changed(config(tmp_path), policy, drain)
+    pool = runtime.registry.pool("app")
+    assert (pool.config.algorithm, pool.servers[1].admin) == ("round_robin", AdminState.DRAIN)
+    assert runtime.effective.pools == (pool.config,)
+    assert said.text.startswith("ERROR: pool app goes on with round_robin, as in the file: ")
+    assert "nomod:fact" in said.text
+
+
+def test_a_file_whose_policy_cannot_be_made_changes_nothing(tmp_path: Path) -> None:
+    """Neither what the next change is applied to, nor a single server."""
+    before = config(tmp_path)
+    runtime = Runtime(before)
+    pool = runtime.registry.pool("app")
+    file = tmp_path / "deston.conf"
+    file.write_text(CONFIG.format(name="a", weight=7) + "    [[other]]\n    algorithm = nomod:fact\n")
+    with file.open("a") as text:
+        text.write("        [[[servers]]]\n        c = 127.0.0.1:2\n")
+    with pytest.raises(StartError, match="nomod:fact"):
+        runtime.apply(load(str(file)))
+    assert (runtime.config, runtime.effective) == (before, before)
+    assert list(runtime.registry) == [pool]
+    assert pool.servers[0].weight == 1

@@ -22,6 +22,7 @@ from deston.l7.responding import ClientCut
 from deston.l7.wsgi import Application
 from deston.net.fake import FakeStream
 from tests.peers import DEADLINE_S
+from tests.tls_peers import Certificate
 from tests.unit.l7.builders import Sentences, Servers, make_config, make_registry, response
 from tests.unit.l7.test_environ import Input, make_environ
 
@@ -438,3 +439,55 @@ def test_a_stream_of_the_application_is_never_left_open() -> None:
         server.close()
         assert active(application) == 0
         assert servers.streams[0].closed
+
+
+# --- reloading
+
+
+SECURED = """protocol = http
+    tls = terminate
+    tls_certificate = /nowhere.pem
+    tls_key = /nowhere.key"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("protocol = http", SECURED, "/nowhere.pem"),
+        ("protocol = http", "protocol = http\n    access_log = /nowhere/log", "/nowhere/log"),
+        ("[[app]]", "[[app]]\n    algorithm = nomod:fact", "nomod:fact"),
+        ("a = 127.0.0.1:1", "a = wsgi:nomod:app", "nomod:app"),
+        ("pool = app", "pool = ap", "no pool 'ap'"),
+    ],
+)
+def test_a_reload_with_what_cannot_be_used_changes_nothing(
+    file: Path, application: Application, said: Sentences, old: str, new: str, told: str
+) -> None:
+    """Whatever a start would not take: the listeners, the pools and what later changes are applied to stay."""
+    application.start()
+    assert application.runtime is not None
+    before = application.listeners, application._proxy, application.runtime.config, [*application.runtime.registry]
+    file.write_text(FILE.replace(old, new), encoding="utf-8")
+    application.runtime.on_reload()
+    assert "the old one stays" in said.text
+    assert told in said.text
+    runtime = application.runtime
+    assert (application.listeners, application._proxy, runtime.config, [*runtime.registry]) == before
+
+
+@pytest.mark.parametrize("speaks_tls", [True, False])
+def test_a_reload_never_leads_to_plain_text(
+    file: Path, application: Application, said: Sentences, certificate: Certificate, speaks_tls: bool
+) -> None:
+    """A listener gets TLS only where whoever reads the requests speaks it."""
+    application.start()
+    application.speaks_tls = speaks_tls
+    before = application.listeners
+    secured = SECURED.replace("/nowhere.pem", str(certificate.certificate)).replace(
+        "/nowhere.key", str(certificate.key)
+    )
+    file.write_text(FILE.replace("protocol = http", secured), encoding="utf-8")
+    assert application.runtime is not None
+    application.runtime.on_reload()
+    assert (application.listeners is not before) is speaks_tls
+    assert ("Deston's own worker alone speaks" in said.text) is not speaks_tls
