@@ -25,6 +25,7 @@ from deston.config.load import load
 from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
 from deston.figures import Figure, grows, varies
+from deston.l4.files import require_files
 
 if TYPE_CHECKING:
     from deston.access.log import AccessLogs
@@ -221,23 +222,24 @@ class L4Worker(Worker):  # type: ignore[misc]
         return (*config.listeners_of(Protocol.TCP), *config.listeners_of(Protocol.UDP))
 
     def _reload(self) -> None:
+        """Take up the file as it is now, whole or not at all."""
+        serving = self._serving
         try:
             config = load(self.app.config.file, Protocol.TCP)
-        except ConfigError as error:
+            listeners = self._listeners_of(config)
+            if [one.bind for one in listeners] != [proxy.config.bind for proxy in serving]:
+                return  # The file has changed again; the arbiter brings new workers for other listeners.
+            require_files(config)
+            self.runtime.apply(config)
+        except (ConfigError, StartError) as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
-        serving = self._serving
-        listeners = self._listeners_of(config)
-        if [one.bind for one in listeners] != [proxy.config.bind for proxy in serving]:
-            return  # The file has changed again; the arbiter brings new workers for other listeners.
-        try:
-            for proxy, listener in zip(serving, listeners, strict=True):
-                proxy.configure(listener, config.routes)
-        except StartError as error:  # The arbiter has looked, so a file has changed again meanwhile.
-            log.error("a certificate cannot be used, the old ones stay: %s", error)
-            return
         self.app.config = config
-        self.runtime.apply(config)
+        for proxy, listener in zip(serving, listeners, strict=True):
+            try:
+                proxy.configure(listener, config.routes)
+            except StartError as error:  # It was looked at, so a file has changed again since then.
+                log.error("the listener %s stays as it is: %s", listener.name, error)
         self._limit_slots()
         self._connect_access_logs()
         log.info("%s was reloaded", config.file)

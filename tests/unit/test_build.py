@@ -14,6 +14,7 @@ from deston.build import Runtime
 from deston.config.load import load
 from deston.config.model import AdminState, Config
 from deston.errors import StartError
+from deston.store.base import State
 from deston.store.changes import Change, What
 from deston.store.places import open_store
 from tests.unit.l7.builders import Sentences
@@ -113,3 +114,18 @@ def test_a_file_whose_policy_cannot_be_made_changes_nothing(tmp_path: Path) -> N
     assert (runtime.config, runtime.effective) == (before, before)
     assert list(runtime.registry) == [pool]
     assert pool.servers[0].weight == 1
+
+
+def test_a_reload_that_fails_keeps_no_change_from_being_made(tmp_path: Path, said: Sentences) -> None:
+    """Whatever becomes of the file, what the operator has changed counts."""
+    runtime = changed(config(tmp_path))
+
+    def fail() -> None:
+        raise StartError("no such policy")
+
+    runtime.on_reload = fail
+    assert runtime.sharing is not None
+    runtime.sharing.state = State(1, 1, (Change("app", "b", What.STATE, "drain"),))
+    runtime._take(runtime.sharing.state)
+    assert runtime.registry.pool("app").servers[1].admin is AdminState.DRAIN
+    assert "no such policy" in said.text

@@ -1,4 +1,4 @@
-"""Files that cannot be used are found before anything runs."""
+"""What cannot be used is found before anything runs."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ CONFIG = """
     pool = app
 [pools]
     [[app]]
+    algorithm = {policy}
     tls_ca = {ca}
         [[[servers]]]
         a = tls://127.0.0.1:3000
 """
+GOOD = {"key": "server.test.key", "ca": "server.test.pem", "log": "access.log", "policy": "random"}
 
 
 @pytest.mark.parametrize(
-    ("key", "ca", "log", "told"),
+    ("wrong", "told"),
     [
-        ("server.test.key", "server.test.pem", "access.log", ""),
-        ("missing.key", "server.test.pem", "off", "missing.key"),
-        ("server.test.key", "missing.pem", "off", "missing.pem"),
-        ("server.test.key", "server.test.pem", "missing/access.log", "missing/access.log: the access log of secure"),
+        ({}, ""),
+        ({"key": "missing.key"}, "missing.key"),
+        ({"ca": "missing.pem"}, "missing.pem"),
+        ({"log": "missing/access.log"}, "missing/access.log: the access log of secure"),
+        ({"policy": "nomod:fact"}, "nomod:fact"),
     ],
 )
-def test_each_file_is_looked_at(tmp_path: Path, key: str, ca: str, log: str, told: str) -> None:
-    """Those of listeners, those of pools and logs; the sentence names the file."""
+def test_each_is_looked_at(tmp_path: Path, wrong: dict[str, str], told: str) -> None:
+    """Those of listeners, those of pools, logs and policies; the sentence names what is wrong."""
     make_certificate(tmp_path)
     file = tmp_path / "deston.conf"
-    file.write_text(CONFIG.format(key=key, ca=ca, log=log))
+    file.write_text(CONFIG.format(**{**GOOD, **wrong}))
     config = load(str(file), Protocol.TCP)
     if not told:
         require_files(config)
