@@ -14,10 +14,12 @@ RUNTIME = [
     "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
     "cryptography>=42",  # Reads which names a certificate is for.
     "dnspython>=2.6.1",  # Asks for services and times to live; older ones can be kept waiting (CVE-2023-29483).
+    "flask>=3.1",  # Bounds bodies that tell no length, too; serves `deston admin` alone.
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
     "h2>=4.1,<5",  # What gunicorn speaks HTTP/2 with (its extra `http2`).
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
+    "prometheus_client>=0.21",  # Writes what Prometheus reads.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
     "tomli>=2; python_version < '3.11'",  # The standard library has tomllib from 3.11 on.
 ]
@@ -25,8 +27,7 @@ RUNTIME = [
 FAST = ["gunicorn_h1c>=0.6,<0.7"]
 DEV = [
     "coverage>=7.10",  # The first that measures forked and started processes by itself (`patch`).
-    "django>=4.2",  # Of the examples, as is flask.
-    "flask>=3",
+    "django>=4.2",  # Of the examples.
     "h11>=0.16",  # The parser that ours is compared with; older ones take anything for the end of a chunk.
     "hypothesis>=6.100",
     "mypy>=1.14",
@@ -63,7 +64,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["deston", "deston.*"]),
-    package_data={"deston": ["py.typed"], "deston.config": ["spec.ini"]},
+    package_data={
+        "deston": ["py.typed"],
+        "deston.admin": ["dashboard/*", "dashboard/vendor/*"],
+        "deston.config": ["spec.ini"],
+    },
     install_requires=RUNTIME,
     extras_require={"dev": DEV, "fast": FAST},
     entry_points={

@@ -151,7 +151,8 @@ class Runtime:
         pool = Pool(config, policy, (*members, *stand_ins))
         pool.observer, pool.outlier_observer = self.marks.observe, self.marks.answers_badly
         if known is not None:
-            pool.refused, pool.retried, pool.answers = known.refused, known.retried, known.answers
+            pool.refused, pool.retried = known.refused, known.retried
+            pool.answers, pool.answer_seconds = known.answers, known.answer_seconds
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool

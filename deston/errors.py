@@ -69,6 +69,17 @@ class ChangeRefused(DestonError):
     """An operator's change that makes no sense, such as to a server that there is not."""
 
 
+class AdminRefusal(DestonError):
+    """What the admin API does not do for its client: the status, the reason, and what is wrong with which key."""
+
+    http_status = 400
+
+    def __init__(self, status: int, reason: str, errors: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.errors = errors
+
+
 class CannotSimulate(DestonError):
     """What was asked of a simulation makes no sense; ``option`` is the one that is wrong, or empty (exit status 2)."""
 

@@ -38,6 +38,7 @@ def pool_figures(registry: Registry) -> Iterator[Figure]:
         yield grows("pool_waited", pool.name), queue.waited
         yield grows("pool_waited_seconds", pool.name), queue.seconds
         yield from _histogram("pool_first_byte", pool)
+        yield grows("pool_first_byte_sum", pool.name), pool.answer_seconds
 
 
 def _histogram(kind: str, pool: Pool) -> Iterator[Figure]:

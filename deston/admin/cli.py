@@ -15,6 +15,7 @@ import click
 from deston import __version__
 from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
+from deston.admin.serve import admin
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
@@ -62,6 +63,7 @@ def check(file: str | None, routes: bool) -> None:
         click.echo(_summary(config))
 
 
+main.add_command(admin)
 main.add_command(server)
 main.add_command(pool)
 main.add_command(status)

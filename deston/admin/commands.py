@@ -7,8 +7,6 @@ Invariant: each command is one sentence or one table, or JSON with ``--json``; w
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import ipaddress
 import json
 import math
@@ -225,9 +223,7 @@ def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> Non
 def _told(operator: Operator) -> dict[str, Any]:
     board = operator.board()
     try:
-        told = compose(operator.config, operator.state, board)
-        told["problems"] = [] if operator.problem is None else [str(one) for one in operator.problem.problems]
-        return told
+        return compose(operator.config, operator.state, board, operator.problem)
     finally:
         if board is not None:
             board.close()
@@ -318,33 +314,13 @@ def dump(file: str | None, as_json: bool) -> None:
         changes = _operator(file).state.changes
     except StoreError:  # Nothing is shared, so nothing can have been changed.
         changes = ()
-    rows = list(dumped(found, changes))
+    told = dumped(found, changes)
     if as_json:
-        told = {path: {"value": _plain_deep(value), "origin": origin} for path, value, origin in rows}
-        click.echo(json.dumps({"file": found, "values": told}, indent=2))
+        click.echo(json.dumps(told, indent=2))
         return
-    for path, value, origin in rows:
-        click.echo(f"{path} = {_shown(value)}  # {origin}")
+    for path, one in told["values"].items():
+        click.echo(f"{path} = {_shown(one['value'])}  # {one['origin']}")
 
 
 def _shown(value: Any) -> str:
-    plain = _plain_deep(value)
-    return plain if isinstance(plain, str) else json.dumps(plain)
-
-
-def _plain_deep(value: Any) -> Any:
-    """A value of the configuration as JSON has it, whatever it is made of."""
-    return json.loads(json.dumps(_unfolded(value), default=_plain))
-
-
-def _unfolded(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-
-
-def _plain(value: Any) -> Any:
-    """A value of the configuration as JSON has it."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (frozenset, set)):
-        return sorted((_plain(one) for one in value), key=str)
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return value if isinstance(value, str) else json.dumps(value)

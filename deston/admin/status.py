@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from deston.config.model import AdminState, Config, PoolConfig, ServerConfig
+from deston.errors import ConfigError
 from deston.health.passive import REFUSALS
 from deston.store.base import State
 from deston.store.board import Board
@@ -25,8 +26,11 @@ _HEALTHS = ("unchecked", "up", "down")
 _COLOURS = {"up": "green", "down": "red", "unchecked": "yellow"}
 
 
-def status(config: Config, state: State, board: Board | None) -> dict[str, Any]:
-    """Everything that is known; ``board`` is None where nothing has run yet."""
+def status(config: Config, state: State, board: Board | None, problem: ConfigError | None = None) -> dict[str, Any]:
+    """Everything that is known; ``board`` is None where nothing has run yet.
+
+    ``problem`` is what is wrong with the file by now, where ``config`` is what it was before.
+    """
     effective = with_changes(config, state.changes)
     workers = board.living() if board is not None else []
     # A thousand servers are looked at: who lives is found out once.
@@ -34,6 +38,7 @@ def status(config: Config, state: State, board: Board | None) -> dict[str, Any]:
     leader = board.leader if board is not None else 0
     return {
         "file": config.file,
+        "problems": [] if problem is None else [str(one) for one in problem.problems],
         "revision": state.revision,
         "workers": [
             {

@@ -43,7 +43,7 @@ class Pool:
     """
 
     __slots__ = (
-        "_backups", "_candidates", "_primaries", "_refreshing", "_thins", "answers",
+        "_backups", "_candidates", "_primaries", "_refreshing", "_thins", "answer_seconds", "answers",
         "config", "name", "observer", "outlier_observer", "policy", "queue", "refused", "retried", "servers",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Pool:
         self.retried = 0
         #: How many answers took up to each of ``BOUNDS``, and longer than all of them.
         self.answers = [0] * (len(BOUNDS) + 1)
+        self.answer_seconds = 0.0
         self.queue = Queue()
         # Where requests run in threads, the monitor's thread and a request's may see a flip at the same time.
         self._refreshing = threading.Lock()
@@ -177,6 +178,7 @@ class Lease:
         """The server took so long to answer: to its first byte, or at L4 until it accepted."""
         self.server.observe_latency(seconds)
         self.pool.answers[bisect_left(BOUNDS, seconds)] += 1
+        self.pool.answer_seconds += seconds
         if self.pool.policy.learns:
             self.pool.policy.observe(self.server, seconds)
 

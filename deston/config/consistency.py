@@ -77,6 +77,10 @@ def _require_token(values: Tree, given: Tree, report: Report) -> None:
     admin = values["admin"]
     if admin and admin["bind"] and not admin["bind"].is_loopback and admin["token"] == "":
         report.add(("admin", "token"), f"a token is required, because {admin['bind']} can be reached from elsewhere")
+    if admin and admin["read_token"] and admin["token"] == "":
+        report.add(("admin", "read_token"), "this key is of no use without token: anybody could change everything")
+    elif admin and admin["read_token"] and admin["read_token"] == admin["token"]:
+        report.add(("admin", "read_token"), "it is the same as token, so it would let clients change everything")
 
 
 def _check_hashing(values: Tree, given: Tree, report: Report) -> None:

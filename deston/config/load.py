@@ -20,7 +20,7 @@ from deston.config.report import Report, Tree
 from deston.config.rust import is_rust_form, leaves_layer_open, read_rust_form
 from deston.config.schema import Schema, spec
 from deston.config.servers import expand_servers
-from deston.config.source import read_text
+from deston.config.source import clean_text, read_text
 from deston.config.syntax import read_tree
 from deston.config.values import make_absolute
 
@@ -31,29 +31,40 @@ def load(path: str, command: Protocol | None = None) -> Config:
     ``command`` is the protocol of the listener where a file in the Rust form does not say it; without it, the
     listener's protocol is then None. Raises ``ConfigError`` with all problems.
     """
-    report = Report(path)
     text = read_text(path)
-    if is_rust_form(path):
-        tree = read_rust_form(text, command, report)
-    else:
-        tree = read_tree(text, report)
-        expand_servers(tree, report)
+    if not is_rust_form(path):
+        return _load_own_form(text, path, os.path.dirname(os.path.abspath(path)))
+    report = Report(path)
+    tree = read_rust_form(text, command, report)
     config = _checked(path, tree, report, os.path.dirname(os.path.abspath(path)))
-    if command is None and is_rust_form(path) and leaves_layer_open(text):
+    if command is None and leaves_layer_open(text):
         return replace(config, listeners=tuple(replace(one, protocol=None) for one in config.listeners))
     return config
 
 
+def load_text(text: str, name: str) -> Config:
+    """A configuration in Deston's own form that is in no file; ``name`` stands for it where problems are told.
+
+    Raises ``ConfigError`` with all of them.
+    """
+    return _load_own_form(clean_text(text, name), name, os.getcwd())
+
+
+def _load_own_form(text: str, name: str, folder: str) -> Config:
+    report = Report(name)
+    tree = read_tree(text, report)
+    expand_servers(tree, report)
+    return _checked(name, tree, report, folder)
+
+
 def load_copy(copy: str, file: str) -> Config:
     """Read a copy of a file as if it were that file. Raises ``ConfigError``."""
-    report = Report(file)
+    folder = os.path.dirname(os.path.abspath(file))
     text = read_text(copy)
-    if is_rust_form(file):
-        tree = read_rust_form(text, None, report)
-    else:
-        tree = read_tree(text, report)
-        expand_servers(tree, report)
-    return _checked(file, tree, report, os.path.dirname(os.path.abspath(file)))
+    if not is_rust_form(file):
+        return _load_own_form(text, file, folder)
+    report = Report(file)
+    return _checked(file, read_rust_form(text, None, report), report, folder)
 
 
 class Origin(NamedTuple):

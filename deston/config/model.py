@@ -152,6 +152,7 @@ class AdminConfig:
 
     bind: Address
     token: str
+    read_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

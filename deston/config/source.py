@@ -29,7 +29,12 @@ def read_text(file: str) -> str:
 
     Raises ``ConfigError`` if it cannot be read or is no text.
     """
-    text = _decode(file, _read(file)).replace("\r\n", "\n").replace("\r", "\n")
+    return clean_text(_decode(file, _read(file)), file)
+
+
+def clean_text(text: str, file: str) -> str:
+    """A text with line feeds alone between its lines; raises ``ConfigError`` for other control characters."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1

@@ -68,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "l7.http1",
         "l7.rewriting",
         "l7.routing",
+        "net.listen",
         "simulate",
         "store",
     },
@@ -91,7 +92,7 @@ PURE = (
 IMPURE = {"_socket", "gevent", "gunicorn", "requests", "select", "selectors", "socket", "ssl", "urllib3"}
 
 # Importing the package must leave the process as it was, whatever WSGI server it is mounted in.
-QUIET = ("l7",)
+QUIET = ("l7", "admin")
 OPENS_OR_STARTS = {"socket.__new__", "socket.bind", "socket.connect", "_thread.start_new_thread"}
 
 

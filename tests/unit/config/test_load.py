@@ -125,7 +125,7 @@ def test_every_key_is_read() -> None:
         stop_delay=10.0,
         nameservers=(Address("10.0.0.53", 53), Address("2001:db8::53", 5353)),
     )
-    assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it")
+    assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it", read_token="for eyes only")
     web, db, sni, dns = config.listeners
     assert web == make_listener(
         Protocol.HTTP,

@@ -250,6 +250,13 @@ ADDRESSES = [
         "3: admin.token: a token is required, because 0.0.0.0:9900 can be reached from elsewhere"
     ]),
     ("bind = 127.0.0.1:9900", "bind = 0.0.0.0:9900\ntoken = secret", []),
+    ("bind = 127.0.0.1:9900", "token = secret\nread_token = other", []),
+    ("bind = 127.0.0.1:9900", "read_token = other", [
+        "4: admin.read_token: this key is of no use without token: anybody could change everything"
+    ]),
+    ("bind = 127.0.0.1:9900", "token = secret\nread_token = secret", [
+        "5: admin.read_token: it is the same as token, so it would let clients change everything"
+    ]),
 ]  # fmt: skip
 
 CONTRADICTIONS = [

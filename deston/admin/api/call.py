@@ -1,0 +1,25 @@
+"""What a handler gets and gives.
+
+What lives here: a request as far as handlers need it, and an answer.
+What must not: Flask; a handler is tested without it.
+Invariant: the body of a call fits the schema of its route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from deston.admin.api.site import Site
+
+
+class Call(NamedTuple):
+    """A request that may be served: ``path`` has the values of the names in its route's path."""
+
+    site: Site
+    path: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+#: JSON, or bytes with their content type.
+Answer = dict[str, Any] | tuple[bytes, str]

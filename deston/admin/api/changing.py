@@ -1,0 +1,101 @@
+"""The handlers that change what runs.
+
+What lives here: adding, removing, weighing and resetting servers, a pool's policy, reloading.
+What must not: HTTP, and what a change means (``operator``, ``store.changes``).
+Invariant: each is the command of the same name; what the command refuses is refused here, with a status: 404 for what
+there is not, 409 for what makes no sense now.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deston.admin.api.call import Answer, Call
+from deston.admin.api.looking import require_pool
+from deston.errors import AdminRefusal, ChangeRefused, ConfigError
+from deston.store.changes import find_server, read_server
+
+
+def add_server(call: Call) -> Answer:
+    """Add a server; raises ``AdminRefusal`` (400) for an address that is none."""
+    pool, body = call.path["pool"], call.body
+    require_pool(call.site.config, pool)
+    line = _line(body)
+    try:
+        read_server(body["name"], line)
+    except ChangeRefused as error:
+        raise AdminRefusal(400, "the server cannot be added", (("address", str(error)),)) from error
+    call.site.operator.add(pool, body["name"], line)
+    return _done(f"{pool}/{body['name']} at {body['address']} was added", pool, body["name"])
+
+
+def _line(body: Any) -> str:
+    """A server as its line in a file."""
+    options = {"weight": body.get("weight"), "max_connections": body.get("max_connections")}
+    if body.get("backup"):
+        options["backup"] = "yes"
+    return ", ".join([body["address"], *(f"{key}={value}" for key, value in options.items() if value is not None)])
+
+
+def change_server(call: Call) -> Answer:
+    """Set a server's state, its weight, or both."""
+    pool, server = _known_server(call)
+    done = []
+    if "state" in call.body:
+        call.site.operator.set_state(pool, server, call.body["state"])
+        done.append(f"is in the state {call.body['state']}")
+    if "weight" in call.body:
+        call.site.operator.set_weight(pool, server, call.body["weight"])
+        done.append(f"has the weight {call.body['weight']}")
+    return _done(f"{pool}/{server} {' and '.join(done)}", pool, server)
+
+
+def remove_server(call: Call) -> Answer:
+    """Take a server out."""
+    pool, server = _known_server(call)
+    call.site.operator.remove(pool, server)
+    return _done(f"{pool}/{server} was removed", pool, server)
+
+
+def reset(call: Call) -> Answer:
+    """Drop what was changed of a server, or of a pool."""
+    pool, server = call.path["pool"], call.path.get("server", "")
+    require_pool(call.site.config, pool)
+    changes = call.site.operator.state.changes
+    if server and not any((one.pool, one.server) == (pool, server) for one in changes):
+        _known_server(call)  # One that was removed is only known by that change.
+    call.site.operator.reset(pool, server)
+    return _done(f"{f'{pool}/{server}' if server else f'pool {pool}'} is as the file says", pool, server)
+
+
+def change_pool(call: Call) -> Answer:
+    """Have a pool pick in another way."""
+    pool, algorithm = call.path["pool"], call.body["algorithm"]
+    require_pool(call.site.config, pool)
+    call.site.operator.set_algorithm(pool, algorithm)
+    return _done(f"pool {pool} picks by {algorithm}", pool)
+
+
+def reload(call: Call) -> Answer:
+    """Have every process read the file again; raises ``AdminRefusal`` (409) with what is wrong with it."""
+    try:
+        call.site.reload()
+    except ConfigError as error:
+        wrong = tuple((one.path, f"{one.message} (line {one.line})") for one in error.problems)
+        raise AdminRefusal(409, f"{call.site.file} is broken, and nothing was changed", wrong) from error
+    return _done(f"{call.site.file} is good, and is being read again")
+
+
+def _known_server(call: Call) -> tuple[str, str]:
+    pool, server = call.path["pool"], call.path["server"]
+    require_pool(call.site.config, pool)
+    try:
+        find_server(call.site.operator.effective, pool, server)
+    except ChangeRefused as error:
+        raise AdminRefusal(404, str(error)) from error
+    return pool, server
+
+
+def _done(sentence: str, pool: str = "", server: str = "") -> dict[str, Any]:
+    told = {"done": sentence, "pool": pool, "server": server}
+    return {key: value for key, value in told.items() if value}

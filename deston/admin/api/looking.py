@@ -1,0 +1,93 @@
+"""The handlers that change nothing.
+
+What lives here: status, one pool, the configuration, explaining, checking, metrics.
+What must not: HTTP, and how any of it is found out (``status``, ``explaining``, ``metrics``).
+Invariant: no token and no password leaves through here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from deston.admin import explaining
+from deston.admin.api.call import Answer, Call
+from deston.admin.dumping import dumped
+from deston.config.load import load_text
+from deston.config.model import Config, Protocol
+from deston.errors import AdminRefusal, ChangeRefused, ConfigError, StartError
+from deston.store.changes import find_pool, with_changes
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Under which name problems of a text are told that is no file.
+TEXT = "(the text)"
+
+
+def health(call: Call) -> Answer:
+    """Whether this process serves; nothing else is looked at."""
+    return {"status": "ok"}
+
+
+def status(call: Call) -> Answer:
+    """What ``deston status --json`` prints."""
+    return call.site.status()
+
+
+def pool(call: Call) -> Answer:
+    """What ``deston pool show --json`` prints; raises ``AdminRefusal`` where there is no such pool."""
+    name = call.path["pool"]
+    require_pool(call.site.config, name)
+    told = call.site.status()
+    changes = [one for one in told["changes"] if one["pool"] == name]
+    return {**told, "pools": {name: told["pools"][name]}, "changes": changes}
+
+
+def require_pool(config: Config, name: str) -> None:
+    """Raise ``AdminRefusal`` (404) where there is no such pool."""
+    try:
+        find_pool(config, name)
+    except ChangeRefused as error:
+        raise AdminRefusal(404, str(error)) from error
+
+
+def metrics(call: Call) -> Answer:
+    """What Prometheus reads."""
+    from deston.admin.metrics import render  # Nobody else needs its library.
+
+    with call.site.shared() as (config, state, board):
+        return render(config, state, board), METRICS_TYPE
+
+
+def config(call: Call) -> Answer:
+    """What ``deston config dump --json`` prints, which tells nothing that is secret."""
+    with call.site.shared() as (config, state, _):
+        return dumped(config.file, state.changes)
+
+
+def explain(call: Call) -> Answer:
+    """What ``deston explain --json`` prints; raises ``AdminRefusal`` for a request that cannot be one."""
+    body = call.body
+    client, listener = body.get("from", "127.0.0.1"), body.get("listener", "")
+    try:
+        ipaddress.ip_address(client)
+    except ValueError as error:
+        raise AdminRefusal(400, "the body cannot be used", (("from", "it is not an address"),)) from error
+    fields = [(name.encode(), value.encode()) for name, value in body.get("headers", {}).items()]
+    with call.site.shared() as (config, state, board):
+        known = [one.name for one in config.listeners_of(Protocol.HTTP)]
+        if not known or (listener and listener not in known):
+            raise AdminRefusal(404, f"there is no http listener {listener}".strip())
+        effective = with_changes(config, state.changes)
+        try:
+            return explaining.explain(effective, board, body["method"], body["url"], client, fields, listener)
+        except (StartError, ValueError) as error:
+            raise AdminRefusal(400, "the body cannot be used", (("url", str(error)),)) from error
+
+
+def check(call: Call) -> Answer:
+    """What ``deston check`` says of a text."""
+    try:
+        load_text(call.body["text"], TEXT)
+    except ConfigError as error:
+        problems = [{"line": one.line, "key": one.path, "reason": one.message} for one in error.problems]
+        return {"good": False, "problems": problems}
+    return {"good": True, "problems": []}

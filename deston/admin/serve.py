@@ -1,0 +1,118 @@
+"""The command ``deston admin``.
+
+What lives here: its options, the socket, and serving the application until a signal ends it.
+What must not: the application (``deston.admin.api``).
+Invariant: TERM and INT end it with status 0; what cannot be served ends in a sentence before anything is bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import click
+import gevent
+from gevent import monkey, socket
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from deston import logs
+from deston.address import Address
+from deston.config.find import find_config
+from deston.errors import StartError
+from deston.net.listen import require_bindable
+
+log = logging.getLogger("deston.admin")
+
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# Connections at one time, and how long one may be silent, in seconds: an operator needs few, and nobody else gets many.
+_MOST_CONNECTIONS = 512
+_SILENCE = 30.0
+_BACKLOG = 128
+
+
+@click.command()
+@click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
+@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
+def admin(file: str | None, log_level: str) -> None:
+    """Serve the dashboard, the JSON API and the metrics on the address of [admin].
+
+    TERM and INT end it.
+    """
+    # No connection of this process is secured, and ssl has been imported by now.
+    monkey.patch_all(ssl=False)
+    from deston.admin.api.application import application
+
+    logs.configure(log_level)
+    bind = application.start(find_config(file)).config.admin.bind
+    require_bindable([bind])
+    with _listening(bind) as listener:
+        server = _server(listener, application)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, server.stop)
+        log.info("the dashboard and the API are at %s", _place(bind, listener))
+        server.serve_forever(stop_timeout=1.0)
+    log.info("ends")
+
+
+class _Handler(WSGIHandler):
+    """Serves one connection, which does not stay silent for ever."""
+
+    def handle(self) -> None:
+        self.socket.settimeout(_SILENCE)
+        super().handle()
+
+    def log_request(self) -> None:
+        """Changes are logged by the application, and questions are too many."""
+
+
+def _server(listener: socket.socket, application: WSGIApplication) -> WSGIServer:
+    return WSGIServer(
+        listener,
+        application,
+        spawn=_MOST_CONNECTIONS,
+        handler_class=_Handler,
+        log=None,
+        error_log=log,
+    )
+
+
+@contextlib.contextmanager
+def _listening(bind: Address) -> Iterator[socket.socket]:
+    listener = _make_socket(bind)
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if bind.path:
+            with contextlib.suppress(OSError):
+                os.unlink(bind.path)
+
+
+def _make_socket(bind: Address) -> socket.socket:
+    family = socket.AF_UNIX if bind.path else socket.AF_INET6 if bind.is_ipv6 else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if bind.path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(bind.path)  # Nobody listens on it: that was asked before.
+            listener.bind(bind.path)
+            os.chmod(bind.path, 0o600)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((bind.host, bind.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:  # Somebody was quicker.
+        listener.close()
+        raise StartError(f"{bind}: {error.strerror or error}") from error
+    return listener
+
+
+def _place(bind: Address, listener: socket.socket) -> str:
+    if bind.path:
+        return str(bind)
+    return f"http://{Address(bind.host, listener.getsockname()[1])}/"
