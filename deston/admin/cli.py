@@ -15,6 +15,7 @@ import click
 from deston import __version__
 from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
+from deston.admin.top.command import top
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
@@ -65,6 +66,7 @@ def check(file: str | None, routes: bool) -> None:
 main.add_command(server)
 main.add_command(pool)
 main.add_command(status)
+main.add_command(top)
 main.add_command(explain)
 main.add_command(reload)
 main.add_command(config_group)
