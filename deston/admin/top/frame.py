@@ -7,6 +7,7 @@ Invariant: a frame has no more lines than the terminal, and each is as wide as t
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ _HELP = (
     "up down j k, page up, page down, home end: select a server",
     "s: sort by the next column      r: the other way round",
     "/: show only servers whose name, address or state has these words; escape: all",
-    "d: drain (no new clients)       e: ready       m: maint (no clients, no checks)",
+    "d: drain (no new clients)     e: ready     m: maint (no clients, no checks)",
     "   each asks first, and counts in all processes, as `deston server drain` does",
     "q: quit",
     "",
@@ -130,6 +131,8 @@ def _detail(choices: Choices, signs: Signs, width: int) -> Line:
     """What the table has no room for, of the selected server; or the warning of what is asked."""
     if choices.mode is Mode.CONFIRM and choices.action is not None and choices.action.warning:
         return [(fitted(f"! {choices.action.warning}", width, signs), "bold red")]
+    if len(notice := _notice_lines(choices, width)) > 1:
+        return [(fitted(notice[0], width, signs), _notice_style(choices))]
     row = choices.selected_row
     return [(fitted(_server_words(row, signs), width, signs) if row is not None else "", "")]
 
@@ -162,11 +165,21 @@ def _bottom(choices: Choices, signs: Signs, width: int) -> Line:
         return [(_question(choices.action, signs, width), "bold yellow")]
     if choices.mode is Mode.HELP:
         return [(fitted("any key goes back", width, signs), "bold")]
-    if choices.notice:
-        text = f"error: {choices.notice}" if choices.is_error else choices.notice
-        return [(fitted(text, width, signs), "bold red" if choices.is_error else "bold")]
+    if notice := _notice_lines(choices, width):
+        return [(fitted(" ".join(notice[1:] or notice), width, signs), _notice_style(choices))]
     keys = f"q quit  ? help  d drain  e ready  m maint  / filter  s sort: {choices.sort}  r reverse"
     return [(fitted(keys, width, signs), "")]
+
+
+def _notice_lines(choices: Choices, width: int) -> list[str]:
+    """A notice that is too long for the bottom line takes the one above it, too; only the list shows any."""
+    if choices.mode is not Mode.LIST or not choices.notice:
+        return []
+    return textwrap.wrap(f"error: {choices.notice}" if choices.is_error else choices.notice, width)
+
+
+def _notice_style(choices: Choices) -> str:
+    return "bold red" if choices.is_error else "bold"
 
 
 def _question(action: Action, signs: Signs, width: int) -> str:

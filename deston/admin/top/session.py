@@ -87,7 +87,10 @@ class Session:
             self.choices.say(f"{action.pool}/{action.server} is in the state {action.state}")
 
     def _say_error(self, error: Exception) -> None:
-        self.choices.say(" ".join(str(error).split()), is_error=True)
+        text = str(error)
+        if isinstance(error, ConfigError) and len(error.problems) > 1:
+            text = f"{error.problems[0]} (and {len(error.problems) - 1} more)"
+        self.choices.say(" ".join(text.split()), is_error=True)
 
     def _show(self) -> None:
         choices = self.choices
