@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +116,13 @@ def test_without_colours_nothing_is_coloured(file: Path, l4: Command) -> None:
             assert ("\x1b[32m" in terminal.written or "\x1b[7;32m" in terminal.written) is coloured
             terminal.press("q")
             assert terminal.wait() == 0
+
+
+def test_a_mistake_of_ours_leaves_the_terminal_as_it_was() -> None:
+    """An exception is told on the screen of before, as any other."""
+    code = "from deston.admin.top.screen import Screen\nwith Screen() as screen: screen.draw([]); raise LookupError(1)"
+    with PseudoTerminal([sys.executable, "-c", code]) as terminal:
+        assert terminal.wait() == 1
+        terminal.wait_for("LookupError: 1")
+        assert terminal.modes == terminal.modes_before
+        assert terminal.written.index(LEAVES) < terminal.written.index(TRACEBACK)
