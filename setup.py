@@ -21,6 +21,7 @@ RUNTIME = [
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
     "prometheus_client>=0.21",  # Writes what Prometheus reads.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
+    "rich>=13.9",  # Draws `deston top`; the screen's size can be set, and it leaves colours out with NO_COLOR.
     "tomli>=2; python_version < '3.11'",  # The standard library has tomllib from 3.11 on.
 ]
 # gunicorn's request parser in C. It comes as source only, so it cannot be required where there may be no compiler.

@@ -16,6 +16,7 @@ from deston import __version__
 from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
 from deston.admin.serve import admin
+from deston.admin.top.command import top
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
 from deston.config.load import load
@@ -67,6 +68,7 @@ main.add_command(admin)
 main.add_command(server)
 main.add_command(pool)
 main.add_command(status)
+main.add_command(top)
 main.add_command(explain)
 main.add_command(reload)
 main.add_command(config_group)

@@ -1,0 +1,1 @@
+"""``deston top``: what runs, live in a terminal."""
