@@ -33,6 +33,10 @@ class Registry:
         except KeyError:
             raise UnknownPool(f"there is no pool {name}") from None
 
+    def current(self, pool: Pool) -> Pool:
+        """What a pool has become by a reload or a change; the pool itself, where it is there no more."""
+        return self._pools.get(pool.name, pool)
+
     def __iter__(self) -> Iterator[Pool]:
         return iter(self._pools.values())
 

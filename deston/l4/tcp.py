@@ -190,6 +190,8 @@ class Connection:
                 lease.release()
                 tried.append(lease.server)
                 failure = error
+                # Meanwhile an operator may have taken out what the old pool would pick.
+                pool = self.proxy.registry.current(pool)
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
                 log.info("%s: %s, trying another server", self.proxy.config.name, error)

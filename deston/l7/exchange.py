@@ -168,6 +168,8 @@ class Exchange:
 
     def _lease_on_another(self, tried: list[Server], why: str) -> Lease | None:
         name = f"{self._pool.name}/{tried[-1].name}"
+        if self._registry is not None:  # Meanwhile an operator may have taken out what the old pool would pick.
+            self._pool = self._registry.current(self._pool)
         try:
             lease = self._pool.lease(self._key, tried)
         except NoServerAvailable:

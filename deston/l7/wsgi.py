@@ -116,6 +116,8 @@ class Application:
         except (ConfigError, StartError) as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
+        assert self._proxy is not None
+        proxy.is_ready = self._proxy.is_ready  # One that was told to stop stays so.
         self._proxy, self.listeners, self._listeners = proxy, listeners, Listeners(listeners)
         self._current = {one.name: one for one in listeners}
         log.info("%s was reloaded", file)

@@ -90,3 +90,14 @@ def test_repr_is_the_status_line_of_all_pools() -> None:
         "<Registry <Pool web 1/1 usable, 0 active, round_robin>, <Pool db 0/0 usable, 0 active, round_robin>>"
     )
     assert repr(Registry()) == "<Registry >"
+
+
+def test_what_a_pool_has_become() -> None:
+    """Whoever holds a pool finds the one that took its place, and keeps it where there is none."""
+    old, new = make_pool(name="web"), make_pool(name="web")
+    registry = Registry([old])
+    assert registry.current(old) is old
+    registry.replace([new])
+    assert registry.current(old) is new
+    registry.replace([])
+    assert registry.current(old) is old

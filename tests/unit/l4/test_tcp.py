@@ -24,6 +24,7 @@ from deston.errors import OutOfDescriptors
 from deston.l4.client import Client
 from deston.l4.refusals import Refusal
 from deston.l4.tcp import TcpProxy
+from deston.net.dial import dial
 from deston.net.stream import Stream
 from tests.builders import make_pool, make_server_config
 from tests.peers import (
@@ -393,6 +394,24 @@ def test_a_connection_has_the_shorter_life_of_listener_and_pool() -> None:
                     client.far.recv(1)
                 client.join()
             assert setting.active == 0
+
+
+def test_a_further_try_is_of_the_pool_as_it_is_by_then() -> None:
+    """A server that was taken out while another one was dialed in vain is not tried."""
+    with EchoServer() as gone, EchoServer() as server:
+        nobody = Address("127.0.0.1", 1)
+        setting = Setting(make_pool(at("nobody", nobody), at("gone", gone), algorithm="first"))
+        changed = make_pool(at("new", server))
+
+        def dial_while_it_changes(address: Address, timeout: float, source: str = "") -> Stream:
+            setting.proxy.registry.replace([changed])
+            return dial(address, timeout, source)
+
+        setting.proxy._dial = dial_while_it_changes
+        with setting.client() as client:
+            client.far.sendall(b"hello")
+            assert read_exactly(client.far, 5) == b"hello"
+        assert [one.total for one in changed.servers] == [1]
 
 
 @pytest.mark.parametrize("on_down", OnLeaving)
