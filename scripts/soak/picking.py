@@ -64,10 +64,10 @@ class Picker:
     def pick(self, now: float) -> Pick | None:
         """A fault that may come now, and that it is busy; None where nothing may."""
         self.busy = {resource: until for resource, until in self.busy.items() if until > now}
-        fault = self._rng.choices(self._faults, [one.weight for one in self._faults])[0]
-        free = [one for one in self._targets(fault.target) if self._may(resource_of(fault.target, one))]
-        if not free:
+        able = [(fault, free) for fault in self._faults if (free := self._free(fault.target))]
+        if not able:
             return None
+        fault, free = self._rng.choices(able, [one.weight for one, _ in able])[0]
         pick = Pick(fault, self._rng.choice(free), self._rng.uniform(*fault.hold))
         self.busy[pick.resource] = float("inf")
         return pick
@@ -75,6 +75,9 @@ class Picker:
     def release(self, pick: Pick, now: float) -> None:
         """It has been undone."""
         self.busy[pick.resource] = now + REST
+
+    def _free(self, kind: Target) -> list[str]:
+        return [one for one in self._targets(kind) if self._may(resource_of(kind, one))]
 
     def _may(self, resource: str) -> bool:
         if resource in self.busy:
