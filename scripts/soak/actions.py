@@ -23,6 +23,8 @@ from scripts.soak.serve import REFUSE
 from scripts.soak.stand import Stand
 
 _ALGORITHMS = ("least_connections", "two_choices", "random", "least_latency", "ip_hash", "weighted_round_robin")
+# None is one that the file has: what changes nothing is no change that could be dropped.
+_WEIGHTS = (0, 5, 8)
 _BROKEN_FILE = 2
 
 
@@ -58,7 +60,7 @@ class Actions:
             "remove": lambda target: self._change("remove", target),
             "drain": self._drain,
             "maint": lambda target: self._change("maint", target, undo=("ready", "reset")),
-            "weight": lambda target: self._change("weight", target, str(self._rng.choice((0, 1, 2, 5)))),
+            "weight": lambda target: self._change("weight", target, str(self._rng.choice(_WEIGHTS))),
             "algorithm": self._algorithm,
         }
 

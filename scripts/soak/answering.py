@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,8 @@ CHECK = b"check"
 HEALTH = "/health"
 GREETING = "soak"
 PIECE = 1 << 16
+# How long an HTTP answer takes at most, in seconds, and how many come in halves with as much between them.
+THINKS, SHARE_IN_HALVES = 0.1, 0.3
 _LINGER_NOT = struct.pack("ii", 1, 0)
 _END = b"\r\n\r\n"
 
@@ -55,6 +58,7 @@ class Answers:
         self.tally = tally
         self.mode = SERVE
         self._broken = 0
+        self._rng = random.Random(name)
 
     async def echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """TCP: a line with our name, then what comes."""
@@ -105,7 +109,20 @@ class Answers:
             answer = self._answer(method, target, sent)
             if self.mode == RESET:
                 self._break_off(writer, b"" if target == HEALTH else answer)
-            writer.write(answer)
+            if target == HEALTH:
+                writer.write(answer)
+            else:
+                await self._send_slowly(writer, answer)
+
+    async def _send_slowly(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
+        """Take some time for each answer, and some more in the midst of it: so faults find answers under way."""
+        await asyncio.sleep(self._rng.uniform(0, THINKS))
+        half = len(answer) // 2 if self._rng.random() < SHARE_IN_HALVES else len(answer)
+        writer.write(answer[:half])
+        await writer.drain()
+        if half < len(answer):
+            await asyncio.sleep(self._rng.uniform(0, THINKS))
+            writer.write(answer[half:])
             await writer.drain()
 
     @staticmethod
