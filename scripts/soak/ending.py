@@ -81,7 +81,7 @@ class Ending:
 
     def _is_quiet(self, command: str) -> bool:
         workers = census.take(self._stand.arbiter(command), self._stand.census_folder)
-        return len(workers) == WORKERS and not any(self._leaks(command, one) for one in workers)
+        return len(workers) == WORKERS and not any(list(self._leaks(command, one)) for one in workers)
 
     def _worker_fact(self, command: str, workers: list[Worker]) -> str:
         files = ", ".join(str(one.descriptors) for one in workers)

@@ -54,7 +54,7 @@ _DEATH = (
 )
 
 FAULTS = (
-    Fault("kill-l4-worker", 2, Target.WORKERS_L4, (3, 4), L4_DEATH),
+    Fault("kill-l4-worker", 3, Target.WORKERS_L4, (3, 4), L4_DEATH),
     Fault("kill-l7-worker", 2, Target.WORKERS_L7, (3, 4), L7_DEATH),
     # Its excuses are those of the command that it belongs to.
     Fault("kill-leader", 2, Target.LEADER, (3, 4)),
@@ -64,13 +64,13 @@ FAULTS = (
     Fault("server-resets", 4, Target.SERVER, (1, 5), _RESET),
     Fault("server-refuses", 4, Target.SERVER, (1, 5), (_SILENT,)),
     Fault("server-dies", 4, Target.SERVER, (1, 5), _DEATH),
-    Fault("reload", 3, Target.FILE, (0, 0)),
+    Fault("reload", 2, Target.FILE, (0, 0)),
     Fault("reload-broken", 1, Target.FILE, (0, 0)),
     Fault("hup-l4", 1, Target.FILE, (0, 1)),
-    Fault("add", 3, Target.POOL, (2, 8)),
+    Fault("add", 1, Target.POOL, (2, 8)),
     Fault("remove", 3, Target.MEMBER, (2, 6)),
     Fault("drain", 3, Target.MEMBER, (2, 6)),
-    Fault("maint", 2, Target.MEMBER, (2, 6)),
-    Fault("weight", 2, Target.MEMBER, (2, 6)),
-    Fault("algorithm", 2, Target.POOL, (2, 6)),
+    Fault("maint", 3, Target.MEMBER, (2, 6)),
+    Fault("weight", 3, Target.MEMBER, (2, 6)),
+    Fault("algorithm", 1, Target.POOL, (2, 6)),
 )

@@ -189,12 +189,14 @@ class Stand:
         return told
 
     def reset_all(self) -> None:
-        """Have the file count again; then add the servers that are in no pool of it, whose counters are wanted, too."""
+        """Have the file count again; the server that is in no pool of it is added where it served: it has counters."""
         changed = {one["pool"] for one in self.status()["changes"]}
+        served = self.served[EXTRA]
         for pool in PROTOCOLS:
             if pool in changed:
                 self.deston("server", "reset", pool)
-            self.deston("server", "add", pool, EXTRA, self.address(pool, EXTRA))
+            if served[pool]:
+                self.deston("server", "add", pool, EXTRA, self.address(pool, EXTRA))
 
     @property
     def served(self) -> dict[str, dict[str, int]]:
