@@ -26,7 +26,7 @@ MORE_DESCRIPTORS, MORE_GREENLETS = 4, 8
 MOST_GROWTH = 16 << 20
 _MIB = 1 << 20
 _SAMPLES = 3
-_TROUBLE_IN_LOG = re.compile(r"Traceback|by a fault of Deston|\[CRITICAL\]|cannot be used: (?!.*protocol)")
+_TROUBLE_IN_LOG = re.compile(r"Traceback|by a fault of Deston|\[CRITICAL\]|cannot be used: ")
 
 
 @dataclass

@@ -26,7 +26,7 @@ class Outcome:
     began: float
     events: Sequence[Event]
     judged: Judged
-    #: Answers by protocol, and those of UDP that came too late to be waited for.
+    #: Right answers by protocol.
     answers: Mapping[str, int]
     #: What the checks at the end have looked at, one a line, and what of it is wrong.
     facts: list[str] = field(default_factory=list)

@@ -24,8 +24,6 @@ class Told:
         self.failures: list[Failure] = []
         self.answers: Counter[str] = Counter()
         self.leases: Counter[str] = Counter()
-        #: The client's answers that came too late to be waited for.
-        self.late = 0
 
     def read(self, line: str) -> None:
         """Take over one line."""
@@ -35,7 +33,6 @@ class Told:
             return
         self.answers = Counter(told["answers"])
         self.leases = Counter(told["leases"])
-        self.late = told["late"]
 
 
 class Teller:
@@ -56,9 +53,6 @@ class Teller:
         if leases:
             self._told.leases[f"{self.protocol} {server}"] += leases
 
-    def came_late(self) -> None:
-        self._told.late += 1
-
     def failed(self, kind: str, began: float, detail: str = "") -> None:
         """A client saw a failure, now."""
         failure = Failure(self.protocol, kind, began, time.monotonic(), detail[:300])
@@ -67,7 +61,7 @@ class Teller:
     def tell(self) -> None:
         """Tell the counts."""
         told = self._told
-        self._write({"answers": dict(told.answers), "leases": dict(told.leases), "late": told.late})
+        self._write({"answers": dict(told.answers), "leases": dict(told.leases)})
 
     def _write(self, told: object) -> None:
         self._to.write(json.dumps(told) + "\n")
