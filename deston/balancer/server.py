@@ -100,19 +100,27 @@ class Server:
         self.seconds: float = 0.0
         self.bytes_in: int = 0
         self.bytes_out: int = 0
-        self.configure(config)
-
-    def configure(self, config: ServerConfig) -> None:
-        """Take over what a file may change of a server while it lives on."""
-        self.config = config
-        # The servers of one host may be several of a service.
-        place = self.address if self.named.service else self.address.host
-        self.name: str = config.name if self.origin is None else f"{config.name}@{place}"
         #: Its weight as the configuration or its name says, and the one that policies compare.
         self.base_weight: int = config.weight
         self.weight: int = config.weight
-        self.max_connections: int = config.max_connections
         self.backup: bool = config.backup
+        self.config = config
+        self.configure(config)
+
+    def configure(self, config: ServerConfig) -> None:
+        """Take over what a file may change of a server while it lives on.
+
+        What its name has said of weight and backup stays until the configuration says something else of them.
+        """
+        known, self.config = self.config, config
+        # The servers of one host may be several of a service.
+        place = self.address if self.named.service else self.address.host
+        self.name: str = config.name if self.origin is None else f"{config.name}@{place}"
+        if known.weight != config.weight:
+            self.base_weight = self.weight = config.weight
+        if known.backup != config.backup:
+            self.backup = config.backup
+        self.max_connections: int = config.max_connections
         self.admin: AdminState = config.state
 
     @property

@@ -123,19 +123,26 @@ class Monitor:
         """
         if self._marks_keeper is None:
             return
-        self._end_watches({server: pool for pool in self.registry for server in pool.servers})
+        checked = self._end_watches({server: pool for pool in self.registry for server in pool.servers})
         for pool in self.registry:
-            self._watch(pool)
+            self._watch(pool, checked)
 
-    def _end_watches(self, homes: dict[Server, Pool]) -> None:
-        """End those whose server is not in ``homes`` any more, or is to be watched in another way."""
+    def _end_watches(self, homes: dict[Server, Pool]) -> set[Server]:
+        """End those whose server is not in ``homes`` any more, or is to be watched in another way.
+
+        The servers of those that have checked them.
+        """
+        checked = set()
         for server, watch in list(self._watches.items()):
             pool = homes.get(server)
             if pool is None or watch.settings != Settings.of(pool, server):
                 watch.stop()
                 del self._watches[server]
+                if not watch.is_hearsay:
+                    checked.add(server)
+        return checked
 
-    def _watch(self, pool: Pool) -> None:
+    def _watch(self, pool: Pool, checked: set[Server]) -> None:
         newcomers = [server for server in pool.servers if server not in self._watches]
         for server in pool.servers:
             if server in self._watches:
@@ -151,6 +158,7 @@ class Monitor:
                 self.sync,
                 self.lookup,
                 self.leads,
+                server not in checked,
             )
             self._watches[server].start()
 

@@ -2,7 +2,8 @@
 
 What lives here: rise and fall, and the delay until the next check. Pure: no clock, no sockets, no server.
 What must not: the checks themselves, and telling anyone.
-Invariant: health changes only by ``rise`` or ``fall`` observations in a row, except that the first one decides.
+Invariant: health changes only by ``rise`` or ``fall`` observations in a row, except that the first one that a process
+makes decides.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ class HealthRecord:
     """The health of one server by its checks.
 
     ``rise`` and ``fall`` are how many observations in a row it takes to come up and to go down. ``health`` is what
-    is known already; nothing is known of an unchecked server, so its first observation decides at once.
+    is known already; nothing is known of an unchecked server, so its first observation decides at once. So it does
+    where the health is ``hearsay``: what another process, or this one before a restart, knew last.
     """
 
-    __slots__ = ("_against", "_fall", "_rise", "health")
+    __slots__ = ("_against", "_fall", "_rise", "health", "is_hearsay")
 
-    def __init__(self, rise: int, fall: int, health: Health = Health.UNCHECKED) -> None:
+    def __init__(self, rise: int, fall: int, health: Health = Health.UNCHECKED, hearsay: bool = False) -> None:
         self._rise = rise
         self._fall = fall
         self._against = 0
         self.health = health
+        #: Whether nothing was observed yet that could speak for the health.
+        self.is_hearsay = hearsay
 
     @property
     def in_transition(self) -> bool:
@@ -41,11 +45,13 @@ class HealthRecord:
     def observe(self, ok: bool) -> bool:
         """Take in one observation; whether the health flipped by it."""
         observed = Health.UP if ok else Health.DOWN
+        decides = self.is_hearsay or self.health is Health.UNCHECKED
+        self.is_hearsay = False
         if observed is self.health:
             self._against = 0
             return False
         self._against += 1
-        if self.health is not Health.UNCHECKED and self._against < (self._rise if ok else self._fall):
+        if not decides and self._against < (self._rise if ok else self._fall):
             return False
         self._against = 0
         self.health = observed

@@ -49,7 +49,7 @@ class Watch:
 
     ``on_members`` is called when the server's name got other addresses, and the pool other servers with them, for which
     ``lookup`` asks. ``check`` is None where the type is ``none``. A server keeps the health that it has when its watch
-    begins.
+    begins; ``hearsay`` is whether no check of this process has found it, so that the first one decides.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Watch:
         on_members: Callable[[], None],
         lookup: Lookup,
         leads: bool = True,
+        hearsay: bool = True,
     ) -> None:
         self._leads = leads
         self.settings = Settings.of(pool, server)
@@ -74,7 +75,12 @@ class Watch:
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._stopped = False
         self._trouble = ""
-        self._record = self._new_record()
+        self._record = self._new_record(hearsay)
+
+    @property
+    def is_hearsay(self) -> bool:
+        """Whether no check has spoken for the server's health yet."""
+        return self._record.is_hearsay
 
     def start(self) -> None:
         """Begin, with the first check within the next tenth of a second."""
@@ -158,8 +164,8 @@ class Watch:
         self._server.check_reason = ""
         self._record = self._new_record()
 
-    def _new_record(self) -> HealthRecord:
-        return HealthRecord(self.settings.health.rise, self.settings.health.fall, self._server.health)
+    def _new_record(self, hearsay: bool = False) -> HealthRecord:
+        return HealthRecord(self.settings.health.rise, self.settings.health.fall, self._server.health, hearsay)
 
     def _report(self, trouble: str, exc_info: bool = False) -> None:
         """Log what keeps a check from being made, once for as long as it lasts."""

@@ -129,3 +129,17 @@ def test_a_reload_that_fails_keeps_no_change_from_being_made(tmp_path: Path, sai
     runtime._take(runtime.sharing.state)
     assert runtime.registry.pool("app").servers[1].admin is AdminState.DRAIN
     assert "no such policy" in said.text
+
+
+def test_a_pool_never_loses_its_last_server(tmp_path: Path, said: Sentences) -> None:
+    """One that was removed at run time is back where the file has dropped the others; what else was changed counts."""
+    removed, drain = Change("app", "b", What.REMOVED), Change("app", "b", What.STATE, "drain")
+    runtime = changed(config(tmp_path), removed, drain)
+    assert [one.name for one in runtime.registry.pool("app").servers] == ["a"]
+    assert said.text == ""
+    file = tmp_path / "deston.conf"
+    file.write_text(file.read_text().replace("a = app.test:80, weight=1", ""))
+    runtime.apply(load(str(file)))
+    (server,) = runtime.registry.pool("app").servers
+    assert (server.name, server.admin) == ("b", AdminState.DRAIN)
+    assert said.text.startswith("ERROR: pool app would have no server: ")

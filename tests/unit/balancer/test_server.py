@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -106,3 +107,18 @@ def test_repr_is_the_status_line() -> None:
     assert repr(server) == "<Server a 127.0.0.1:3000 unchecked ready active=0>"
     server.health, server.marked, server.active, server.admin = Health.UP, True, 5, AdminState.MAINT
     assert repr(server) == "<Server a 127.0.0.1:3000 up marked maint active=5>"
+
+
+def test_what_a_name_says_stays_until_the_configuration_says_something_else() -> None:
+    """Weight and backup by themselves; a reload or an operator's change of anything else leaves them."""
+    config = make_server_config(weight=1)
+    server = Server(config)
+    server.base_weight, server.backup = 30, True
+    server.configure(replace(config, state=AdminState.DRAIN))
+    assert (server.base_weight, server.backup, server.admin) == (30, True, AdminState.DRAIN)
+    server.configure(replace(config, weight=0))
+    assert (server.base_weight, server.weight, server.backup) == (0, 0, True)
+    server.configure(replace(config, weight=2, backup=True))
+    assert (server.base_weight, server.backup) == (2, True)
+    server.configure(replace(config, weight=2))
+    assert (server.base_weight, server.backup) == (2, False)

@@ -201,6 +201,33 @@ def test_changed_settings_are_used_and_health_is_kept(start: Start) -> None:
     assert script.asked["a"] == 1 + 3
 
 
+def test_what_was_known_before_a_start_holds_until_the_first_check(start: Start) -> None:
+    """As after a restart; a change of the settings later on makes nobody forget what the checks have found."""
+    script = Script("b")
+    a, b = builders.server("a"), builders.server("b")
+    a.health, b.health = Health.DOWN, Health.UP
+    monitor = start(builders.pool(a, b, checked=builders.health(rise=10**6, fall=10**6)), script=script)
+    assert health_of(a, b) == "down up"
+    wait_for(lambda: health_of(a, b) == "up down", "the first checks")
+    script.down = {"a"}
+    reload(monitor, builders.pool(a, b, checked=builders.health(rise=10**6 + 1, fall=10**6 + 1)))
+    checked_again(script, a)
+    checked_again(script, b)
+    assert health_of(a, b) == "up down"
+
+
+def test_what_another_process_has_found_holds_until_the_first_check(start: Start) -> None:
+    """As where the one that checked for all is gone."""
+    script = Script()
+    server = builders.server("a")
+    monitor = start(builders.pool(server, checked=builders.health(rise=10**6)), script=script)
+    wait_for(lambda: server.health is Health.UP, "the first check")
+    monitor.lead(False)
+    server.health = Health.DOWN
+    monitor.lead(True)
+    wait_for(lambda: server.health is Health.UP, "the first check anew")
+
+
 def test_a_flip_reaches_the_pool_that_a_reload_made(start: Start) -> None:
     """Between the new registry and ``sync`` a flip goes to the old pool; the new one learns of it all the same."""
     script = Script()

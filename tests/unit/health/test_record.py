@@ -52,6 +52,19 @@ def test_rise_and_fall_of_one_follow_every_observation(start: Health) -> None:
     assert outcome("-+", start, rise=1, fall=1)[0] is UP
 
 
+@pytest.mark.parametrize(
+    ("start", "observations", "health"),
+    [(UP, "-", DOWN), (DOWN, "+", UP), (UP, "+-", UP), (DOWN, "-+", DOWN), (DOWN, "+--", UP), (UP, "-++", UP)],
+)
+def test_the_first_observation_decides_over_hearsay(start: Health, observations: str, health: Health) -> None:
+    """What another process knew last holds until the first observation, and only until then."""
+    record = HealthRecord(2, 3, start, hearsay=True)
+    assert (record.health, record.is_hearsay) == (start, True)
+    for one in observations:
+        record.observe(one == "+")
+    assert (record.health, record.is_hearsay) == (health, False)
+
+
 @given(
     observations=st.lists(st.booleans(), max_size=60),
     rise=st.integers(1, 5),
