@@ -55,7 +55,7 @@ def read_server(name: str, line: str) -> ServerConfig:
     tree = {
         "listeners": {"x": {"bind": "127.0.0.1:0", "protocol": "http", "pool": "x"}},
         # With a server of weight 0 alone it would be a pool without any; nobody has the address of this one.
-        "pools": {"x": {"servers": {name: parts, "other": "wsgi:nobody:nobody"}}},
+        "pools": {"x": {"servers": {name: parts, f"not-{name}": "wsgi:nobody:nobody"}}},
     }
     try:
         return load_tree(tree).pools[0].servers[0]

@@ -49,7 +49,7 @@ def bring_up(command: Command, load: Load, server: KillableServer) -> None:
 
 def test_l7_loses_nothing_with_a_server(processes: Processes, tmp_path: Path, servers: list[KillableServer]) -> None:
     """A server that is killed under load costs not one request, and has its share again when it is back."""
-    file = write_config(tmp_path, pools={"app": pool(names_of(servers), QUICK_CHECKS)})
+    file = write_config(tmp_path, pools={"app": pool(names_of(servers), QUICK_CHECKS, slow_start="0")})
     command = start(L7, processes, file)
     with Load(command.address, keeping=2, opening=2) as load:
         dead = bring_down(command, load, servers[1])
@@ -61,7 +61,7 @@ def test_l7_loses_nothing_with_a_server(processes: Processes, tmp_path: Path, se
 
 def test_l4_dials_another_server(processes: Processes, tmp_path: Path, servers: list[KillableServer]) -> None:
     """No connection that is opened after a server was killed fails, and it has its share again when it is back."""
-    file = write_config(tmp_path, pools={"app": pool(names_of(servers), QUICK_CHECKS)})
+    file = write_config(tmp_path, pools={"app": pool(names_of(servers), QUICK_CHECKS, slow_start="0")})
     command = start(L4, processes, file)
     with Load(command.address, opening=4) as load:
         dead = bring_down(command, load, servers[1])
@@ -74,7 +74,7 @@ def test_l4_dials_another_server(processes: Processes, tmp_path: Path, servers: 
 def test_a_backup_stands_in(processes: Processes, tmp_path: Path, servers: list[KillableServer]) -> None:
     """A backup server serves only while no other can, through both commands."""
     addresses = {server.name: f"{server.address}, backup={'yes' if server.name == 'c' else 'no'}" for server in servers}
-    file = write_config(tmp_path, pools={"app": pool(addresses, QUICK_CHECKS)})
+    file = write_config(tmp_path, pools={"app": pool(addresses, QUICK_CHECKS, slow_start="0")})
     commands = list(start_both(processes, file).values())
     ordinary = servers[:2]
     assert all(asked(command) == {"a", "b"} for command in commands)
