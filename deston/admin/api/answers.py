@@ -46,19 +46,29 @@ _SERVER = _object(
     bytes_in=_said(_COUNT, "From clients to the server."),
     bytes_out=_said(_COUNT, "From the server to clients."),
     changed=_said(_YES_NO, "Whether the operator changed it at run time."),
-    check=_object(last=_said({"type": ["number", "null"]}, "Seconds ago."), reason=_TEXT),
+    marked=_said(_NUMBER, "For how many more seconds it is left out for its failures."),
+    not_marked=_said(_TEXT, "Why it is not left out, although it fails often."),
+    check=_object(
+        last=_said({"type": ["number", "null"]}, "Seconds ago."),
+        reason=_TEXT,
+        count=_COUNT,
+        failed=_COUNT,
+        flips=_COUNT,
+        seconds=_NUMBER,
+    ),
 )
 _CHANGE = _object(pool=_TEXT, server=_TEXT, what=_TEXT, value=_TEXT)
 
 STATUS = _object(
     file=_TEXT,
+    problems=_said(_list(_TEXT), "What is wrong with the file by now, where what runs is what it was before."),
     revision=_said(_COUNT, "Of the last change; a worker with a lower one has not taken it yet."),
     workers=_list(_object(process=_COUNT, revision=_COUNT, checks=_YES_NO)),
     pools=_by_name(_object(algorithm=_TEXT, servers=_by_name(_SERVER))),
     listeners=_by_name(_object(bind=_TEXT, protocol=_TEXT, pool=_TEXT)),
     changes=_list(_CHANGE),
 )
-CONFIG = _object(configuration={"type": "object"}, changed_at_run_time=_list(_CHANGE))
+CONFIG = _object(file=_TEXT, values={"type": "object"})
 EXPLAINED: Schema = {
     "type": "object",
     "properties": {
