@@ -117,7 +117,7 @@ class Application:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         assert self._proxy is not None
-        proxy.is_ready = self._proxy.is_ready  # One that was told to stop stays so.
+        proxy.go_on(self._proxy)
         self._proxy, self.listeners, self._listeners = proxy, listeners, Listeners(listeners)
         self._current = {one.name: one for one in listeners}
         log.info("%s was reloaded", file)
@@ -162,8 +162,7 @@ class Application:
         """Serve one request of an adapter that reads requests by itself; after ``start``."""
         assert self._proxy is not None
         if self._current:
-            # A connection may be older than the listener's rules.
-            request.listener = self._current.get(request.listener.name, request.listener)
+            request.listener = self._as_now(request.listener)
         return self._proxy.forward(request)
 
     def refuse(
@@ -174,7 +173,11 @@ class Application:
         ``logs`` is whether there is to be a line about it.
         """
         assert self._proxy is not None
-        return self._proxy.site(listener).refuse(error, peer, scheme, logs)
+        return self._proxy.site(self._as_now(listener)).refuse(error, peer, scheme, logs)
+
+    def _as_now(self, listener: ListenerConfig) -> ListenerConfig:
+        """A listener as it was configured last: a connection may be older than its rules."""
+        return self._current.get(listener.name, listener)
 
     def way_of(self, request: Request) -> Way | None:
         """What the route does that takes a request, or None where none does; after ``start``.
