@@ -21,12 +21,15 @@ ROUNDS ?=
 SECONDS ?=
 DOCS ?=
 
+MINUTES ?= 10
+SEED ?=
+
 INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)'
 
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rounds $(ROUNDS)) \
     $(if $(SECONDS),--seconds $(SECONDS)) --workloads '$(WORKLOADS)' --peers '$(PEERS)'
 
-.PHONY: help run test check lint type fmt docs venv bench bench-deps install uninstall deploy reload status clean
+.PHONY: help run test check lint type fmt docs venv bench bench-deps soak install uninstall deploy reload status clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +64,9 @@ bench: $(VENV)/.installed ## Deston beside other balancers: QUICK=1 WORKLOADS=1,
 
 bench-deps: ## what make bench compares with: Debian's packages, and .bench-venv
 	@scripts/bench/deps '$(PYTHON)' .bench-venv
+
+soak: $(VENV)/.installed-dev ## random faults under load, and what clients see of them: MINUTES=10 SEED=1
+	@exec $(BIN)/python -m scripts.soak.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 install: ## put Deston in PREFIX, with its configuration and systemd units
 	@$(INSTALL_SETTINGS) DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' scripts/install

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -174,3 +176,44 @@ def test_a_client_that_speaks_no_http_leaves_no_trace(site: Site) -> None:
             wire.send(b"\x16\x03\x01\x00\xff\r\n\r\n")
             assert wire.read_all().startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert site.ask("GET", "healthz").status_code == 200
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+#: As the user of a machine for tests, root has no sandbox.
+PAGE = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000", "--dump-dom"]
+
+
+def test_all_that_the_page_loads_is_there(site: Site) -> None:
+    """And nothing of it from elsewhere."""
+    page = site.ask("GET", "").text
+    waiting = re.findall(r'(?:href|src)="(/dashboard/[^"]+)"', page)
+    assert waiting
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    seen = set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        answer = site.ask("GET", path.removeprefix("/"))
+        assert answer.status_code == 200, path
+        if path.endswith(".js"):
+            folder = path.rpartition("/")[0]
+            waiting += [f"{folder}/{one}" for one in re.findall(r'from "\./([^"]+)"', answer.text)]
+    assert len(seen) > 10
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
+def test_the_page_shows_what_runs(site: Site, tmp_path: Path) -> None:
+    """In a browser: each server with its address and its state, and what an operator has changed."""
+    assert site.ask("PATCH", "api/v1/pools/app/servers/a", {"state": "drain"}).status_code == 200
+
+    def shown() -> str:
+        return run([*PAGE, f"--user-data-dir={tmp_path}", site.place]).out
+
+    wait_until(lambda: "1 of 2 usable" in shown(), "the page with one usable server")
+    page = shown()
+    for name in ("a", "b"):
+        assert site.server(name)["address"] in page
+    assert "◐ drain" in page
+    assert site.ask("POST", "api/v1/pools/app/reset", {}).status_code == 200

@@ -39,6 +39,7 @@ class Session:
 
     @property
     def is_over(self) -> bool:
+        """Whether it was asked to end."""
         return self.choices.is_over
 
     def read(self, now: float) -> None:
