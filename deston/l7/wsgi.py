@@ -67,22 +67,22 @@ class Application:
         #: Called where a reload finds that sockets would have to be opened or closed.
         self.on_other_listeners: Callable[[], None] = _refuse_other_listeners
 
-    def start(self, config: Config | None = None) -> None:
-        """Build everything and start the health checks, once.
+    def start(self, config: Config | None = None, reloads: int | None = None) -> None:
+        """Build everything and start the health checks, once; ``reloads`` is as for ``Runtime``.
 
         Raises ``ConfigError`` or ``StartError``.
         """
         with self._building:
             if self._proxy is None:
-                self._build(config or load(find_config(None), Protocol.HTTP))
+                self._build(config or load(find_config(None), Protocol.HTTP), reloads)
 
-    def _build(self, config: Config) -> None:
+    def _build(self, config: Config, reloads: int | None) -> None:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
         _require_applications(config)
         threaded = not monkey.is_module_patched("socket")
-        runtime, logs = Runtime(config, threaded), AccessLogs("deston-l7", threaded)
+        runtime, logs = Runtime(config, threaded, reloads), AccessLogs("deston-l7", threaded)
         proxy = Proxy(runtime.registry, config, logs=logs)
         runtime.on_reload, runtime.on_change = self._reload, self._refresh
         runtime.tell(figures)
@@ -140,6 +140,11 @@ class Application:
     def is_started(self) -> bool:
         """Whether it can serve."""
         return self._proxy is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can serve, and was not told to stop."""
+        return self._proxy is not None and self._proxy.is_ready
 
     def stop(self) -> None:
         """End the health checks, and log what each server was used for."""
