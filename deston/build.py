@@ -28,7 +28,7 @@ from deston.health.thread import MonitorThread
 from deston.sharing import Sharing
 from deston.store.base import State
 from deston.store.changes import Changes, What, with_changes
-from deston.store.places import is_shared, keep_copy
+from deston.store.places import is_shared, keep_copy, open_store
 
 log = logging.getLogger("deston.build")
 
@@ -41,10 +41,11 @@ class Runtime:
     """What a process needs to balance: its registry, and the monitor of the servers in it.
 
     ``threaded`` is for processes whose requests run in threads: the monitor then has a thread and hub of its own. Where
-    the configuration has a shared store, the operator's changes are applied as they come.
+    the configuration has a shared store, the operator's changes are applied as they come. ``reloads`` is how often
+    every process had been asked to reload when ``config`` was read, where that was done by another process.
     """
 
-    def __init__(self, config: Config, threaded: bool = False) -> None:
+    def __init__(self, config: Config, threaded: bool = False, reloads: int | None = None) -> None:
         self.registry = Registry()
         monitor = Monitor(self.registry, lookup=Resolver(config.global_.nameservers))
         self.marks = monitor.marks
@@ -59,7 +60,9 @@ class Runtime:
         monitor.companion = self.sharing
         if self.sharing is not None:
             self.sharing.sources.append(lambda: pool_figures(self.registry))
-        self._reloads = self.sharing.state.reloads if self.sharing is not None else 0
+        self._reloads = reloads or 0
+        if self.sharing is not None and reloads is None:
+            self._reloads = self.sharing.state.reloads
         #: The configuration with the operator's changes, as far as they can be applied.
         self.effective = config
         self.apply(config)
@@ -118,6 +121,22 @@ class Runtime:
             log.error("the operator's changes cannot be applied: %s", error)
             return
         self.on_change()
+
+    def catch_up(self) -> None:
+        """Reload where the file is that of a process which has not heard of the last demand: to be called once."""
+        if self.sharing is not None and self.sharing.state.reloads > self._reloads:
+            self._reloads = self.sharing.state.reloads
+            self._reload()
+
+    def heed_demand(self) -> None:
+        """Reload as every process was asked to, unless this one has heard of it already."""
+        try:
+            reloads = open_store(self.config).read().reloads if self.sharing is not None else self._reloads + 1
+        except StoreError:  # Once too often does no harm.
+            reloads = self._reloads + 1
+        if reloads != self._reloads:
+            self._reloads = reloads
+            self._reload()
 
     def _reload(self) -> None:
         try:

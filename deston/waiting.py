@@ -104,7 +104,7 @@ def _wait(
             if not waiter.wait(deadline):
                 raise QueueTimeout(f"pool {pool.name}: no server had room in time")
             try:
-                lease = _lease(registry.pool(pool.name), key, exclude, preferred)
+                lease = _lease(registry.current(pool), key, exclude, preferred)
             except AllServersFull:
                 told.clear()
                 pool.queue.rejoin(told.set)

@@ -26,19 +26,23 @@ class Admission:
     A client on a unix socket has no address, and no rule is about it.
     """
 
-    __slots__ = ("_access", "_buckets", "_clock", "_open", "is_trivial")
+    __slots__ = ("_access", "_buckets", "_clock", "_open", "_per_second", "is_trivial")
 
     def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open = OpenByClient(0)
+        self._per_second = 0
+        self._buckets: Buckets | None = None
         self.configure(config)
 
     def configure(self, config: ListenerConfig) -> None:
-        """Take over what a reload changed; connections that are open stay counted."""
+        """Take over what a reload changed; what was counted stays, that of a rate as long as this is the same."""
         rate = config.connection_rate
         self._access = AccessRules(config.allow, config.deny)
         self._open.limit = config.max_connections_per_client
-        self._buckets = Buckets(rate, rate * BURST, self._clock) if rate else None
+        if rate != self._per_second:
+            self._per_second = rate
+            self._buckets = Buckets(rate, rate * BURST, self._clock) if rate else None
         #: Whether there is no rule at all, so that nobody needs to ask; counts go on until the last has left.
         self.is_trivial = self._access.is_trivial and not (self._open.limit or self._buckets or len(self._open))
 

@@ -22,17 +22,18 @@ from deston import __version__
 from deston.config.consistency import require_listeners
 from deston.config.load import load
 from deston.config.model import L4_PROTOCOLS, Config, ListenerConfig, Protocol
-from deston.errors import ConfigError, StartError
+from deston.errors import ConfigError, StartError, StoreError
 from deston.l4.datagram_ports import DatagramPorts
 from deston.l4.files import require_files
 from deston.net.listen import require_bindable, require_bindable_datagrams
+from deston.store.places import demand_reload, demands
 
 log = logging.getLogger("deston.l4")
 
 # The arbiter kills a worker that outlives this; a worker ends its drain by itself before.
 GRACE_BEYOND_DRAIN = 3
 # What the arbiter sends to its workers.
-_FOR_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)
+_FOR_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGURG, signal.SIGUSR1)
 
 
 class L4Application(BaseApplication):  # type: ignore[misc]
@@ -50,7 +51,10 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         self.datagram_ports = DatagramPorts()
         #: Of the worker that is forked next, in the order of the listeners.
         self.datagram_sockets: list[RawSocket] = []
+        #: How often every process had been asked to reload when the file was read.
+        self.reloads: int | None = None
         self.config = self.read()
+        self.reloads = demands(self.config)
         super().__init__()
 
     def read(self) -> Config:
@@ -118,6 +122,7 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's arbiter; on HUP the running workers reload, and only changed listeners bring new ones."""
 
     app: L4Application
+    SIGNALS = (*Arbiter.SIGNALS, signal.SIGURG)
     LISTENERS: list[Any]
     _is_announced = False
 
@@ -161,6 +166,14 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         super().reexec()
 
     def handle_hup(self) -> None:
+        """Read the file again, and have every process do so that runs on it."""
+        self._reload(tells_others=True)
+
+    def handle_urg(self) -> None:
+        """A worker has heard that every process is to reload, and found other listeners."""
+        self._reload(tells_others=False)
+
+    def _reload(self, tells_others: bool) -> None:
         """Read the file again, and let the workers do so or replace them."""
         try:
             config = self.app.read()
@@ -173,11 +186,13 @@ class L4Arbiter(Arbiter):  # type: ignore[misc]
         except (ConfigError, StartError) as error:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
-        self.app.config = config
+        before, self.app.config = self.app.config, config
+        is_told = _tell_others(before) if tells_others else True
+        self.app.reloads = demands(before)
         if [_socket_key(one) for one in wanted] == list(kept) and list(map(_socket_key, datagrams)) == known:
             self.cfg.set("graceful_timeout", _grace(config))
             self.num_workers = self.app.worker_count
-            self.kill_workers(signal.SIGHUP)
+            self.kill_workers(signal.SIGURG if is_told else signal.SIGHUP)
             self.manage_workers()
         else:
             self._replace_workers(kept)
@@ -225,6 +240,15 @@ def in_order(listeners: Sequence[ListenerConfig], sockets: Sequence[Any]) -> lis
     if rest:
         raise StartError(f"a socket that no listener has was handed over: {_bound_address(rest[0])}: restart instead")
     return found
+
+
+def _tell_others(config: Config) -> bool:
+    """Have the processes of both commands reload; whether they were told."""
+    try:
+        return demand_reload(config)
+    except StoreError as error:
+        log.error("the processes of other commands are not told to reload: %s", error)
+        return False
 
 
 def _grace(config: Config) -> int:

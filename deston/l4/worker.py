@@ -70,7 +70,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         from deston.l4.slots import Slots
         from deston.l4.tcp import TcpProxy
 
-        self.runtime = Runtime(self.app.config)
+        self.runtime = Runtime(self.app.config, reloads=self.app.reloads)
         self.runtime.on_reload, self.runtime.on_change = self._reload_on_demand, self._forget_ways
         listeners = self.app.config.listeners_of(Protocol.TCP)
         self._slots = Slots()
@@ -95,6 +95,7 @@ class L4Worker(Worker):  # type: ignore[misc]
     def init_signals(self) -> None:
         super().init_signals()
         signal.signal(signal.SIGHUP, self.handle_reload)
+        signal.signal(signal.SIGURG, self.handle_demand)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The arbiter has held them back until now.
 
     def run(self) -> None:
@@ -113,6 +114,7 @@ class L4Worker(Worker):  # type: ignore[misc]
             acceptor.start()
         for udp in self.udp_proxies:
             udp.start()
+        self.runtime.catch_up()
         while self.alive:
             self.notify()
             self._woken.wait(HEARTBEAT)
@@ -200,6 +202,11 @@ class L4Worker(Worker):  # type: ignore[misc]
         """HUP from the arbiter, which has read the file already: apply what changed."""
         gevent.spawn(self._reload)
 
+    def handle_demand(self, sig: int, frame: Any) -> None:
+        """URG from the arbiter, which has asked every process to reload: this one may have heard of it already."""
+        if hasattr(self, "runtime"):  # Else it boots, and finds out by itself.
+            gevent.spawn(self.runtime.heed_demand)
+
     def _reload_on_demand(self) -> None:
         """The operator wants the file to be read again; where listeners have changed it is the arbiter's business."""
         try:
@@ -208,7 +215,8 @@ class L4Worker(Worker):  # type: ignore[misc]
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         if [one.bind for one in self._listeners_of(config)] != [one.config.bind for one in self._serving]:
-            os.kill(os.getppid(), signal.SIGHUP)
+            if self.alive:
+                os.kill(os.getppid(), signal.SIGURG)  # Not HUP, which would ask every process anew.
             return
         self._reload()
 

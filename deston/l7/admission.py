@@ -23,13 +23,23 @@ class Admission:
     """The limits of one listener for those who connect."""
 
     def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        most, rate = config.max_connections_per_client, config.connection_rate
-        self._open = OpenByClient(most)
-        self._rate = Buckets(rate, rate * BURST, clock) if rate else None
-        #: Whether there is no limit, so that nobody needs to ask.
-        self.is_trivial = not (most or rate)
+        self._clock = clock
+        self._open = OpenByClient(0)
+        self._per_second = 0
+        self._rate: Buckets | None = None
         #: How many were turned away.
         self.refused = 0
+        self.configure(config)
+
+    def configure(self, config: ListenerConfig) -> None:
+        """Take over what a reload changed; what was counted stays, that of a rate as long as this is the same."""
+        rate = config.connection_rate
+        self._open.limit = config.max_connections_per_client
+        if rate != self._per_second:
+            self._per_second = rate
+            self._rate = Buckets(rate, rate * BURST, self._clock) if rate else None
+        #: Whether there is no limit, so that nobody needs to ask.
+        self.is_trivial = not (self._open.limit or rate)
 
     def enter(self, peer: str) -> bool:
         """Let a client in and count it; whether it may come. A client on a unix socket always may."""

@@ -97,6 +97,8 @@ class Exchange:
             # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
             body.read()
             body.rewind()
+            if self._registry is not None:  # That may have taken long enough for an operator to change the pool.
+                self._pool = self._registry.current(self._pool)
         self._budget.request(time.monotonic())
         tried: list[Server] = []
         pool = self._pool

@@ -28,8 +28,9 @@ from deston.config.consistency import require_listeners
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, Protocol
-from deston.errors import ConfigError, StartError
+from deston.errors import ConfigError, StartError, StoreError
 from deston.net.listen import require_bindable
+from deston.store.places import demand_reload, demands
 
 log = logging.getLogger("deston.l7")
 
@@ -38,6 +39,8 @@ log = logging.getLogger("deston.l7")
 _GRACE_BEYOND_DRAIN = 5
 # How long the applications of a configuration may take to be loaded, in seconds.
 _PATIENCE = 30
+# When a worker asks for others, in seconds: those that are being replaced have been told to stop by then.
+_ASKS_AFTER = 1.0
 _STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -73,8 +76,13 @@ def _stop_delay(config: Config) -> float:
     return config.global_.stop_delay if has_ready_path else 0.0
 
 
+# Whether it was a worker that asked for the reload which comes next.
+_was_asked = False
+
 logs.configure()
 _config = _read_or_exit()
+# How often every process had been asked to reload when the file was read.
+_reloads = demands(_config)
 _listeners = _config.listeners_of(Protocol.HTTP)
 
 bind = [str(listener.bind) for listener in _listeners]
@@ -150,7 +158,8 @@ def on_starting(server: Any) -> None:
 
 def on_reload(server: Any) -> None:
     """HUP to the arbiter: read the file for the workers to come; one that is broken is told of, and changes nothing."""
-    global _config
+    global _config, _reloads, _was_asked
+    is_told, _was_asked = _was_asked, False
     try:
         config = _read(_config.file)
         _require_files(config)
@@ -160,7 +169,17 @@ def on_reload(server: Any) -> None:
         log.error("the configuration cannot be used, the old one stays:\n%s", error)
         return
     _change_workers(server, config)
-    _config = config
+    if not is_told:
+        _tell_others(_config)
+    _config, _reloads = config, demands(_config)
+
+
+def _tell_others(config: Config) -> None:
+    """Have the processes of both commands reload."""
+    try:
+        demand_reload(config)
+    except StoreError as error:
+        log.error("the processes of other commands are not told to reload: %s", error)
 
 
 def _change_listeners(server: Any, config: Config) -> None:
@@ -199,8 +218,20 @@ def _change_workers(server: Any, config: Config) -> None:
         server.cfg.set("workers", wanted)
 
 
+def when_ready(server: Any) -> None:
+    """In the arbiter: a worker asks for a reload by URG, after every process was told; HUP is everybody else's."""
+
+    def be_asked(number: int, frame: Any) -> None:
+        global _was_asked
+        _was_asked = True
+        server.signal(signal.SIGHUP, frame)
+
+    signal.signal(signal.SIGURG, be_asked)
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """In the worker, first of all: its drain is shorter than what the arbiter gives it."""
+    signal.signal(signal.SIGURG, signal.SIG_DFL)
     worker.cfg.set("graceful_timeout", int(_config.global_.drain_timeout))
     worker.early_signals = server.SIG_QUEUE
 
@@ -210,27 +241,37 @@ def post_worker_init(worker: Any) -> None:
     from deston.l7.wsgi import application
 
     try:
-        application.start(_config)
+        application.start(_config, _reloads)
     except StartError as error:
         log.error("%s", error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
     # All this lives as long as the worker: nothing of it has to be looked at whenever garbage is looked for.
     gc.collect()
     gc.freeze()
-    application.on_other_listeners = partial(_ask_for_reload, os.getppid())
+    application.on_other_listeners = partial(_ask_soon, worker, os.getppid())
+    if application.runtime is not None:
+        application.runtime.catch_up()
     _reopen_logs_on_usr1(application.reopen_logs)
     _heed_early_signals(worker)
 
 
-def _ask_for_reload(arbiter: int) -> None:
+def _ask_soon(worker: Any, arbiter: int) -> None:
+    import gevent  # Not in the arbiter.
+
+    gevent.spawn_later(_ASKS_AFTER, _ask_for_reload, worker, arbiter)
+
+
+def _ask_for_reload(worker: Any, arbiter: int) -> None:
     """Have the arbiter bring new workers for other listeners; one of its workers asks for all."""
     from deston.l7.wsgi import application
     from deston.store.liveness import parent
 
+    if not (worker.alive and application.is_ready):
+        return  # It is being replaced already.
     sharing = application.runtime.sharing if application.runtime is not None else None
     siblings = [one for one in sharing.processes() if parent(one) == arbiter] if sharing is not None else []
     if os.getpid() == min(siblings, default=os.getpid()):
-        os.kill(arbiter, signal.SIGHUP)
+        os.kill(arbiter, signal.SIGURG)
 
 
 def _reopen_logs_on_usr1(reopen: Callable[[], None]) -> None:

@@ -100,8 +100,18 @@ class Proxy:
         """The rules of a listener."""
         site = self._sites.get(listener.name)
         if site is None or site.listener is not listener:
-            site = self._sites[listener.name] = self._new_site(listener)
+            before, site = site, self._new_site(listener)
+            if before is not None:
+                site.go_on(before)
+            self._sites[listener.name] = site
         return site
+
+    def go_on(self, before: Proxy) -> None:
+        """Take over what was counted before a reload, and whether clients may come."""
+        self.is_ready = before.is_ready  # One that was told to stop stays so.
+        self._budgets = before._budgets
+        for name in self._sites.keys() & before._sites.keys():
+            self._sites[name].go_on(before._sites[name])
 
     def refresh(self, pools: Iterable[PoolConfig]) -> None:
         """Take over what was changed of pools at run time."""

@@ -34,6 +34,12 @@ class Rate:
         # draft-ietf-httpapi-ratelimit-headers-10.
         self._policy = (b"RateLimit-Policy", b'"%b";q=%d;w=%d' % (name.encode(), config.requests, window))
 
+    def goes_on(self, before: Rate | None) -> Rate:
+        """The limit of before a reload where this one is the same, so that what was counted is; else this one."""
+        if before is None or (before._name, before._config) != (self._name, self._config):
+            return self
+        return before
+
     def take(self, client: str, named: Named) -> list[Field]:
         """Count a request; the fields that tell of what is left. Raises ``TooManyRequests``."""
         left = self._buckets.take(self._key(client, named))

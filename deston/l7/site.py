@@ -101,6 +101,16 @@ class Site:
             or listener.error_pages or listener.ready_path
         )  # fmt: skip
 
+    def go_on(self, before: Site) -> None:
+        """Take over what was counted of clients by the rules of before a reload, where the limits are the same."""
+        if self._rate is not None:
+            self._rate = self._rate.goes_on(before._rate)
+        if self._under_way is not None and before._under_way is not None:
+            before._under_way.limit = self._under_way.limit
+            self._under_way = before._under_way  # Where those leave that are under way.
+        for name in self._ways.keys() & before._ways.keys():
+            self._ways[name].go_on(before._ways[name])
+
     def serve(self, request: Request, send: Send) -> Response:
         """The response to a request."""
         fields = request.fields if isinstance(request.fields, Fields) else Fields(request.fields)

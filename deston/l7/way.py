@@ -62,6 +62,11 @@ class Way:
             or self.redirect or self.fixed
         )  # fmt: skip
 
+    def go_on(self, before: Way) -> None:
+        """Take over what was counted for the same route before a reload."""
+        if self._rate is not None:
+            self._rate = self._rate.goes_on(before._rate)
+
     def admit(self, client: str, named: Named) -> list[Field]:
         """Let a request in: the fields that tell of its rate. Raises ``Denied`` and ``TooManyRequests``."""
         if self._access is not None and not self._access.permit(client):

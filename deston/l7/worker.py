@@ -51,6 +51,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self._http2 = set()
+        self._admissions = {}
         self._refuse = application.refuse
         self._visits = None
         self._stopped_at = 0.0
@@ -152,8 +153,12 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         # gunicorn makes a socket for each of its addresses, in their order; those that it was handed are others.
         are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
         found = zip(self.sockets, listeners, strict=True) if are_ours else ()
-        admissions = {one.name: Admission(one) for one in listeners}
-        self._admissions = {name: one for name, one in admissions.items() if not one.is_trivial}
+        known, self._admissions = self._admissions, {}
+        for one in listeners:
+            admission = known.get(one.name) or Admission(one)
+            admission.configure(one)
+            if not admission.is_trivial:
+                self._admissions[one.name] = admission
         self._bound = {id(bound): listener for bound, listener in found}
 
     def notify(self) -> None:

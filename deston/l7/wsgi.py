@@ -67,22 +67,22 @@ class Application:
         #: Called where a reload finds that sockets would have to be opened or closed.
         self.on_other_listeners: Callable[[], None] = _refuse_other_listeners
 
-    def start(self, config: Config | None = None) -> None:
-        """Build everything and start the health checks, once.
+    def start(self, config: Config | None = None, reloads: int | None = None) -> None:
+        """Build everything and start the health checks, once; ``reloads`` is as for ``Runtime``.
 
         Raises ``ConfigError`` or ``StartError``.
         """
         with self._building:
             if self._proxy is None:
-                self._build(config or load(find_config(None), Protocol.HTTP))
+                self._build(config or load(find_config(None), Protocol.HTTP), reloads)
 
-    def _build(self, config: Config) -> None:
+    def _build(self, config: Config, reloads: int | None) -> None:
         from deston.build import Runtime  # Not before the worker has patched: the health checks import requests.
 
         require_listeners(config, Protocol.HTTP)
         _require_applications(config)
         threaded = not monkey.is_module_patched("socket")
-        runtime, logs = Runtime(config, threaded), AccessLogs("deston-l7", threaded)
+        runtime, logs = Runtime(config, threaded, reloads), AccessLogs("deston-l7", threaded)
         proxy = Proxy(runtime.registry, config, logs=logs)
         runtime.on_reload, runtime.on_change = self._reload, self._refresh
         runtime.tell(figures)
@@ -117,7 +117,7 @@ class Application:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         assert self._proxy is not None
-        proxy.is_ready = self._proxy.is_ready  # One that was told to stop stays so.
+        proxy.go_on(self._proxy)
         self._proxy, self.listeners, self._listeners = proxy, listeners, Listeners(listeners)
         self._current = {one.name: one for one in listeners}
         log.info("%s was reloaded", file)
@@ -141,6 +141,11 @@ class Application:
         """Whether it can serve."""
         return self._proxy is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can serve, and was not told to stop."""
+        return self._proxy is not None and self._proxy.is_ready
+
     def stop(self) -> None:
         """End the health checks, and log what each server was used for."""
         if self.runtime is None:
@@ -162,8 +167,7 @@ class Application:
         """Serve one request of an adapter that reads requests by itself; after ``start``."""
         assert self._proxy is not None
         if self._current:
-            # A connection may be older than the listener's rules.
-            request.listener = self._current.get(request.listener.name, request.listener)
+            request.listener = self._as_now(request.listener)
         return self._proxy.forward(request)
 
     def refuse(
@@ -174,7 +178,11 @@ class Application:
         ``logs`` is whether there is to be a line about it.
         """
         assert self._proxy is not None
-        return self._proxy.site(listener).refuse(error, peer, scheme, logs)
+        return self._proxy.site(self._as_now(listener)).refuse(error, peer, scheme, logs)
+
+    def _as_now(self, listener: ListenerConfig) -> ListenerConfig:
+        """A listener as it was configured last: a connection may be older than its rules."""
+        return self._current.get(listener.name, listener)
 
     def way_of(self, request: Request) -> Way | None:
         """What the route does that takes a request, or None where none does; after ``start``.

@@ -1,6 +1,6 @@
 """Where processes that run one configuration meet: the files in ``run_dir``.
 
-What lives here: their names, and opening the store and the board of a configuration.
+What lives here: their names, opening the store and the board of a configuration, and a word to all processes.
 What must not: what stands in them.
 Invariant: two configurations never share a file, even in one ``run_dir``: a pool of one is no pool of the other.
 """
@@ -58,6 +58,29 @@ def open_board(config: Config, creates: bool = True) -> Board:
 def has_board(config: Config) -> bool:
     """Whether a process of a configuration has ever run here."""
     return os.path.exists(place(config, "board"))
+
+
+def demand_reload(config: Config) -> bool:
+    """Have every process of a configuration read its file again; whether they can be told. Raises ``StoreError``."""
+    if not is_shared(config):
+        return False
+    state = open_store(config).demand_reload()
+    if has_board(config):
+        with contextlib.closing(open_board(config, creates=False)) as board:
+            board.raise_revision(state.revision)
+    return True
+
+
+def demands(config: Config) -> int | None:
+    """How often every process of a configuration was asked to reload; None where that cannot be known."""
+    if not is_shared(config):
+        return None
+    if not os.path.exists(place(config, "db")):
+        return 0  # Whoever only looks makes no file.
+    try:
+        return open_store(config).read().reloads
+    except StoreError:
+        return None
 
 
 def keep_copy(config: Config) -> None:

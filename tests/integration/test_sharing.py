@@ -200,6 +200,49 @@ def test_a_reload_within_the_workers(site: Site) -> None:
     assert site.l7.workers | site.l4.workers == before
 
 
+def reloads(command: Command) -> int:
+    return sum(" was reloaded" in line for line in command.running.lines)
+
+
+def test_hup_to_one_command_reloads_both(mortal: Site) -> None:
+    """Each process reads the file once, whoever of them checks the servers; the commands are not told in circles."""
+    site = mortal
+    text, first = site.file.read_text(), site.l7.workers
+    site.file.write_text(text.replace("[[[servers]]]", f"[[[servers]]]\nc = {site.spare}"))
+    site.l4.running.send(signal.SIGHUP)
+    site.wait_for("a", "b", "c")
+    wait_until(lambda: site.server("c")["health"] == "up", "a check of the new one")
+    in_force(site)
+    assert (reloads(site.l4), reloads(site.l7), site.l7.workers) == (2, 2, first)
+    site.file.write_text(text)
+    site.l7.running.send(signal.SIGHUP)
+    site.wait_for("a", "b")
+    wait_until(lambda: len(site.l7.workers - first) == 2 and not site.l7.workers & first, "new workers")
+    in_force(site)
+    assert reloads(site.l4) == 4
+
+
+def test_a_worker_that_comes_after_a_reload_has_the_new_file(mortal: Site) -> None:
+    """The arbiter's may be older: ``deston reload`` is heard by workers."""
+    site = mortal
+    site.file.write_text(site.file.read_text().replace("[[[servers]]]", f"[[[servers]]]\nc = {site.spare}"))
+    site.done("reload")
+    site.wait_for("a", "b", "c")
+    first = site.l7.workers | site.l4.workers
+    for worker in first:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len((site.l7.workers | site.l4.workers) - first) == 4, "four new workers")
+    wait_until(lambda: len(site.status()["workers"]) == 4, "their board")
+    site.wait_for("a", "b", "c")
+
+
+def in_force(site: Site) -> None:
+    """Wait until every process has applied what was stored last."""
+    wait_until(
+        lambda: {one["revision"] for one in site.status()["workers"]} == {site.status()["revision"]}, "the last change"
+    )
+
+
 def test_a_change_is_saved_with_its_comments(site: Site) -> None:
     text = site.file.read_text()
     site.file.write_text(text.replace("[pools]", "# the pools\n[pools]"))

@@ -16,7 +16,7 @@ from deston.config.model import AdminState, Config
 from deston.errors import StartError
 from deston.store.base import State
 from deston.store.changes import Change, What
-from deston.store.places import open_store
+from deston.store.places import demand_reload, demands, open_store
 from tests.unit.l7.builders import Sentences
 
 CONFIG = """
@@ -143,3 +143,31 @@ def test_a_pool_never_loses_its_last_server(tmp_path: Path, said: Sentences) -> 
     (server,) = runtime.registry.pool("app").servers
     assert (server.name, server.admin) == ("b", AdminState.DRAIN)
     assert said.text.startswith("ERROR: pool app would have no server: ")
+
+
+def test_a_demand_to_reload_is_heeded_once(tmp_path: Path) -> None:
+    """Whether this process hears of it by a signal or from the board."""
+    runtime = changed(config(tmp_path))
+    heeded = []
+    runtime.on_reload = lambda: heeded.append(1)
+    runtime.heed_demand()
+    assert heeded == []
+    assert demand_reload(runtime.config)
+    runtime.heed_demand()
+    runtime.heed_demand()
+    assert runtime.sharing is not None
+    runtime._take(open_store(runtime.config).read())
+    assert heeded == [1]
+
+
+def test_a_process_that_was_given_an_old_file_catches_up(tmp_path: Path) -> None:
+    """Where every process was asked to reload since its configuration was read, and only there."""
+    read = config(tmp_path)
+    for known, expected in ((demands(read), [1]), (None, [])):
+        demand_reload(read)
+        runtime = Runtime(read, reloads=known)
+        heeded: list[int] = []
+        runtime.on_reload = lambda heeded=heeded: heeded.append(1)  # type: ignore[misc]
+        runtime.catch_up()
+        runtime.catch_up()
+        assert heeded == expected

@@ -147,6 +147,21 @@ def test_who_waits_lives_through_a_reload() -> None:
     found.release()
 
 
+def test_who_waits_for_a_pool_that_goes_is_served_by_what_it_had() -> None:
+    """A reload that drops the pool refuses nobody who waits for it."""
+    pool = small_pool()
+    registry = Registry([pool])
+    lease = pool.lease("")
+    waiter = gevent.spawn(lease_when_free, registry, pool, "")
+    gevent.idle()
+    registry.replace([])
+    with in_good_time():
+        lease.release()
+        found: Lease = waiter.get()
+    assert found.pool is pool
+    found.release()
+
+
 class Leaving:
     """A client that a test lets leave."""
 

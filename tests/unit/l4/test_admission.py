@@ -99,3 +99,13 @@ def test_refusals_are_counted_by_reason() -> None:
     assert str(refusals) == "denied 2, no server 1"
     assert str(Refused(Refusal.DENIED)) == "denied"
     assert str(Refused(Refusal.DENIED, "why")) == "why"
+
+
+def test_a_rate_outlives_a_reload_that_leaves_it() -> None:
+    """Another rate begins anew."""
+    rules, _ = make(connection_rate=1)
+    assert [rules.admit("10.0.0.1") for _ in range(2)] == [None, None]
+    rules.configure(make_listener(connection_rate=1, max_connections_per_client=9))
+    assert rules.admit("10.0.0.1") is Refusal.CONNECTION_RATE
+    rules.configure(make_listener(connection_rate=2))
+    assert rules.admit("10.0.0.1") is None

@@ -48,7 +48,7 @@ def write(folder: Path, most: int = 1, more: str = "", policy: str = "random") -
 def worker(tmp_path: Path) -> L4Worker:
     """One that has loaded its objects, and listens nowhere."""
     made = L4Worker.__new__(L4Worker)
-    made.app = SimpleNamespace(config=load(str(write(tmp_path)), Protocol.TCP))
+    made.app = SimpleNamespace(config=load(str(write(tmp_path)), Protocol.TCP), reloads=None)
     made.udp_proxies = []
     made.load_wsgi()
     return made

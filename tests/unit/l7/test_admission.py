@@ -65,3 +65,16 @@ def test_a_stream_is_counted_until_it_is_closed() -> None:
     third.abort()
     for peer in (one, other, another):
         peer.close()
+
+
+def test_what_was_counted_outlives_a_reload() -> None:
+    """Who is in is counted on, and so is who came, unless the rate is another."""
+    admission, _ = make(max_connections_per_client=2, connection_rate=1)
+    assert [admission.enter("10.0.0.1") for _ in range(2)] == [True, True]
+    admission.leave("10.0.0.1")
+    admission.configure(make_listener(max_connections_per_client=3, connection_rate=1))
+    assert admission.enter("10.0.0.1") is False
+    admission.configure(make_listener(max_connections_per_client=1, connection_rate=5))
+    assert admission.enter("10.0.0.1") is False
+    admission.leave("10.0.0.1")
+    assert admission.enter("10.0.0.1") is True

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from deston import errors
 from deston.address import Address
 from deston.balancer.pool import Pool
+from deston.balancer.registry import Registry
 from deston.balancer.server import Server
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import ConnectionCache, ServerConnection
@@ -27,9 +28,9 @@ from deston.l7.incoming import PIECE
 from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream
-from tests.builders import make_pool, make_server_configs
+from tests.builders import make_pool, make_server_config, make_server_configs
 from tests.properties import unhurried
-from tests.unit.l7.builders import Sentences, Servers, make_body, make_request, response
+from tests.unit.l7.builders import Client, Sentences, Servers, make_body, make_request, response
 from tests.unit.l7.streams import AnswersInTurn
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -895,3 +896,21 @@ def test_however_an_exchange_ends_nothing_is_left_behind(
             found.close()
         one.assert_settled()
     assert all(server.active == 0 for server in one.pool.servers)
+
+
+def test_a_pool_that_changes_while_a_body_comes(cache: ConnectionCache) -> None:
+    """A client may take its time for the body; its server is one of those that are there then."""
+    old, new = make_pool(*make_server_configs(1)), make_pool(make_server_config("new"))
+    registry = Registry([old])
+
+    class Slow(Client):
+        def read(self, limit: int) -> bytes:
+            registry.replace([new])
+            return super().read(limit)
+
+    body = RequestBody(Slow(b"body"), 4)
+    servers = Servers(new=[[response(b"hello")]])
+    request = make_request(method=b"POST", body=body)
+    exchange = Exchange(old, request, lambda server: HEAD, servers, cache, RetryBudget(), registry=registry)
+    assert read_all(exchange.run()) == b"hello"
+    assert servers.dialed == ["new"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from deston import errors
 from deston.address import Address
+from deston.config.http_rules import RateLimit
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
 from deston.l7.answers import answered, refusal
@@ -493,3 +494,59 @@ def test_each_listener_has_its_own_rules_for_the_same_fields() -> None:
         got = sent(make_request(fields=fields, listener=make_listener(forwarded=forms)))
         assert (b"X-Forwarded-For: " in got) is (Forwarded.X_FORWARDED in forms)
         assert (b"Forwarded: for=" in got) is (Forwarded.RFC7239 in forms)
+
+
+# --- reloads
+
+
+def reloaded(before: Proxy, config: Config) -> Proxy:
+    """The proxy that a reload makes of another one."""
+    proxy = Proxy(before.registry, config, before._connect)
+    proxy.go_on(before)
+    return proxy
+
+
+def limited(**listener: Any) -> Config:
+    route = make_route("slow", path="/slow", rate_limit=RateLimit(1, 3600.0, 1))
+    return make_config(listeners=(make_listener(**listener),), routes=(route,))
+
+
+def status_of(proxy: Proxy, target: bytes = b"/") -> int:
+    (listener,) = proxy._config.listeners
+    return proxy.forward(make_request(listener=listener, target=target)).status
+
+
+def test_what_was_counted_of_rates_outlives_a_reload() -> None:
+    """Those of listeners and of routes, unless the file says another limit."""
+    servers = Servers(a=[[response(b"a", CLOSED)] for _ in range(5)])
+    config = limited(rate_limit=RateLimit(2, 3600.0, 2))
+    proxy = Proxy(make_registry(config), config, servers)
+    assert [status_of(proxy), status_of(proxy, b"/slow")] == [200, 200]
+    proxy = reloaded(proxy, limited(rate_limit=RateLimit(2, 3600.0, 2), via=True))
+    assert status_of(proxy) == 429
+    proxy = reloaded(proxy, limited(rate_limit=RateLimit(3, 3600.0, 3)))
+    assert [status_of(proxy), status_of(proxy, b"/slow")] == [200, 429]
+
+
+def test_requests_under_way_outlive_a_reload() -> None:
+    """A client has as many as before, and the end of one that began before counts."""
+    begun = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]
+    servers = Servers(a=[begun, [response(b"a", CLOSED)]])
+    config = limited(max_requests_per_client=1)
+    before = Proxy(make_registry(config), config, servers)
+    first = before.forward(make_request(listener=config.listeners[0]))
+    proxy = reloaded(before, limited(max_requests_per_client=1, via=True))
+    assert status_of(proxy) == 429
+    first.close()
+    assert status_of(proxy) == 200
+    assert before._sites["web"]._under_way is proxy._sites["web"]._under_way
+
+
+def test_budgets_and_a_stop_outlive_a_reload() -> None:
+    """Retries of the last seconds count on; who was told to stop takes no clients again."""
+    config = make_config()
+    before = Proxy(make_registry(config), config, Servers())
+    before.is_ready = False
+    budget = before._budgets["app"]
+    proxy = reloaded(before, make_config())
+    assert (proxy.is_ready, proxy._budgets["app"]) == (False, budget)

@@ -491,3 +491,13 @@ def test_a_reload_never_leads_to_plain_text(
     application.runtime.on_reload()
     assert (application.listeners is not before) is speaks_tls
     assert ("Deston's own worker alone speaks" in said.text) is not speaks_tls
+
+
+def test_a_reload_forgets_no_limit(file: Path, application: Application) -> None:
+    """Whoever has used up a rate has it used up afterwards."""
+    file.write_text(FILE.replace("protocol = http", "protocol = http\n    rate_limit = 1/h"), encoding="utf-8")
+    assert [Server(application).status[:3] for _ in range(2)] == ["503", "429"]
+    assert application.runtime is not None
+    file.write_text(file.read_text().replace("type = none", "type = tcp"), encoding="utf-8")
+    application.runtime.on_reload()
+    assert Server(application).status[:3] == "429"
