@@ -195,7 +195,7 @@ export class ServerView {
     this.pool = pool;
     this.name = name;
     this.tiles = new Tiles(["Health", "State", "Weight", "Under way", "Requests/s", "Failures/s", "Latency"]);
-    this.facts = ["Address", "Last check", "Reason", "Requests in all", "Failures in all", "Carried", "Changed at run time"].map((label) => [label, h("dd", {})]);
+    this.facts = ["Address", "Health as found", "Reason", "Requests in all", "Failures in all", "Carried", "Changed at run time"].map((label) => [label, h("dd", {})]);
     this.events = new Events(pool, name);
     this.kept = [
       [["requests", "failures"], new Chart("Requests and failures/s", ["requests/s", "failures/s"], format.rate, ["line-1", "bad"])],
