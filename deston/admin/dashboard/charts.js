@@ -53,7 +53,7 @@ export class Chart {
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 0.001)] } },
       axes: [
         { ...axis, font, space: 90 },
-        { ...axis, font, size: 62, values: (_, ticks) => ticks.map((one) => this.format(one)) },
+        { ...axis, font, size: 62, values: (_, ticks) => ticks.map((one) => (one === 0 ? "0" : this.format(one))) },
       ],
       series: [
         { label: "at", value: "{HH}:{mm}:{ss}" },

@@ -49,7 +49,7 @@ const field = (label, input, hint) => h("label", { class: "field" }, h("span", {
 function effects(pool, name, server, state, weight) {
   const told = [];
   const stays = server.active ? `${count(server.active, "exchange")} under way ${server.active === 1 ? "ends" : "end"} by itself.` : "Nothing is under way with it now.";
-  if (state === "drain") told.push(`It gets no new clients, but those that are bound to it by a cookie or have a connection stay. ${stays}`);
+  if (state === "drain") told.push(`It gets no new clients; those that it has stay. ${stays}`);
   if (state === "maint") told.push(`It gets no clients at all, and its health is not checked. ${stays}`);
   if (state === "ready") {
     told.push(weight === 0 ? `With the weight 0 it gets no new clients. ${stays}` : "It gets its share of new clients.");

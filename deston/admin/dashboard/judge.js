@@ -27,6 +27,7 @@ let behindSince = 0;
 
 /** Sentences about the processes, each with how serious it is. */
 export function* complaints(told, now) {
+  for (const problem of told.problems) yield ["bad", `The file is broken, and what runs stays: ${problem}`];
   if (!told.workers.length) {
     yield ["warn", "No process runs this configuration: the figures are those of before."];
     return;

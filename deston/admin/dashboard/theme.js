@@ -8,7 +8,8 @@ const listeners = [];
 
 function apply(button) {
   document.documentElement.style.colorScheme = chosen === "auto" ? "" : chosen;
-  button.textContent = `Theme: ${chosen}`;
+  button.textContent = `◐ ${chosen}`;
+  button.setAttribute("aria-label", `Theme: ${chosen}`);
   for (const listener of listeners) listener();
 }
 
