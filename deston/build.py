@@ -27,8 +27,9 @@ from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
 from deston.sharing import Sharing
 from deston.store.base import State
-from deston.store.changes import Changes, What, with_changes
-from deston.store.places import is_shared, keep_copy, open_store
+from deston.store.changes import in_force
+from deston.store.good_copy import keep_copy
+from deston.store.places import is_shared, open_store
 
 log = logging.getLogger("deston.build")
 
@@ -99,10 +100,13 @@ class Runtime:
         if self.sharing is None:
             return config
         try:
-            return _never_empty(config, self.sharing.state.changes)
+            effective, empty = in_force(config, self.sharing.state.changes)
         except ChangeRefused as error:
             log.error("the operator's changes cannot be applied, and are left out: %s", error)
             return config
+        for name in empty:
+            log.error("pool %s would have no server: those that were removed at run time are back as in the file", name)
+        return effective
 
     def _tell_removed(self, known: Iterable[Pool]) -> None:
         """Servers of old pools that are in none of the new ones: what they have under way ends as their pool says."""
@@ -175,20 +179,6 @@ class Runtime:
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool
-
-
-def _never_empty(config: Config, changes: Changes) -> Config:
-    """The configuration with changes; a file may have lost all servers of a pool but those that were removed before.
-
-    Raises ``ChangeRefused``.
-    """
-    effective = with_changes(config, changes)
-    empty = {pool.name for pool in effective.pools if not pool.servers}
-    if not empty:
-        return effective
-    for name in sorted(empty):
-        log.error("pool %s would have no server: those that were removed at run time are back, as in the file", name)
-    return with_changes(config, [one for one in changes if one.pool not in empty or one.what is not What.REMOVED])
 
 
 def _with_policies(config: Config, effective: Config) -> list[tuple[PoolConfig, Policy]]:

@@ -7,10 +7,10 @@ Invariant: the lock is the kernel's, so that one whose holder dies, however that
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from deston.errors import StoreError
+from deston.store.locking import open_as_owner, try_lock
 
 
 class Lead:
@@ -36,12 +36,10 @@ class Lead:
     def take(self) -> bool:
         """Lead from now on, if nobody else does; whether that is so. Raises ``StoreError``."""
         try:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_as_owner(self._file)
         except OSError as error:
             raise StoreError(f"{self._file}: it cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(descriptor):
             os.close(descriptor)
             return False
         self._lock = descriptor

@@ -114,8 +114,6 @@ class Publishing:
             server.latency,
             marked,
             refusal,
-            server.answered,
-            server.seconds,
         )
 
     def take(self, board: Board, place: int) -> None:

@@ -19,14 +19,9 @@ import click
 from deston.admin import explaining
 from deston.admin.dumping import dumped
 from deston.admin.operator import Operator
-from deston.admin.saving import Edit, with_option
-from deston.admin.status import status as compose
 from deston.admin.status import table
-from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.find import find_config
-from deston.config.report import did_you_mean
-from deston.errors import ChangeRefused, StoreError
-from deston.store.changes import Change, What, find_pool
+from deston.errors import StoreError
 
 #: Exit status of ``drain --wait`` whose time is over.
 NOT_EMPTY = 3
@@ -46,10 +41,6 @@ def _operator(file: str | None) -> Operator:
 
 def _done(sentence: str, as_json: bool, **facts: Any) -> None:
     click.echo(json.dumps({"done": sentence, **facts}) if as_json else sentence)
-
-
-def _with_option(option: str, value: str) -> Edit:
-    return lambda line: None if line is None else with_option(line, option, value)
 
 
 @click.group()
@@ -81,12 +72,7 @@ def add(
     """Add the server NAME at ADDRESS to POOL."""
     options = {"weight": weight, "max_connections": max_connections, "backup": "yes" if backup else None}
     parts = [address, *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    operator, line = _operator(file), ", ".join(parts)
-    if saves:
-        operator.save(Change(pool, name, What.ADDED, line), lambda _: line)
-    else:
-        operator.add(pool, name, line)
-    _done(f"{pool}/{name} at {address} was added", as_json, pool=pool, server=name)
+    _done(_operator(file).add(pool, name, ", ".join(parts), saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -97,21 +83,7 @@ def add(
 @save_option
 def remove(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
     """Take the server NAME out of POOL; what it has under way ends by itself."""
-    operator = _operator(file)
-    if saves:
-        operator.save(Change(pool, name, What.REMOVED), lambda _: None)
-    else:
-        operator.remove(pool, name)
-    _done(f"{pool}/{name} was removed", as_json, pool=pool, server=name)
-
-
-def _set_state(pool: str, name: str, state: str, file: str | None, saves: bool) -> Operator:
-    operator = _operator(file)
-    if saves:
-        operator.save(Change(pool, name, What.STATE, state), _with_option("state", state))
-    else:
-        operator.set_state(pool, name, state)
-    return operator
+    _done(_operator(file).remove(pool, name, saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -128,15 +100,16 @@ def drain(pool: str, name: str, seconds: float | None, file: str | None, as_json
     """
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("it is no number of seconds", param_hint="--wait")
-    operator = _set_state(pool, name, "drain", file, saves)
+    operator = _operator(file)
+    done = operator.set_state(pool, name, "drain", saves)
     if seconds is None:
-        _done(f"{pool}/{name} drains", as_json, pool=pool, server=name)
+        _done(done, as_json, pool=pool, server=name)
         return
     if operator.wait_until_empty(pool, name, seconds):
-        _done(f"{pool}/{name} drains, and is empty", as_json, pool=pool, server=name, active=0)
+        _done(f"{done}, and is empty", as_json, pool=pool, server=name, active=0)
         return
     active = operator.active(pool, name)
-    _done(f"{pool}/{name} drains, and still has {active} under way", as_json, pool=pool, server=name, active=active)
+    _done(f"{done}, and still has {active} under way", as_json, pool=pool, server=name, active=active)
     sys.exit(NOT_EMPTY)
 
 
@@ -150,8 +123,7 @@ def _state_command(command: str, state: str, help: str) -> None:
     @json_option
     @save_option
     def run(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
-        _set_state(pool, name, state, file, saves)
-        _done(f"{pool}/{name} is in the state {state}", as_json, pool=pool, server=name, state=state)
+        _done(_operator(file).set_state(pool, name, state, saves), as_json, pool=pool, server=name, state=state)
 
 
 _state_command("ready", "ready", "Let the server NAME have clients again.")
@@ -167,12 +139,7 @@ _state_command("maint", "maint", "Take the server NAME out of service: no client
 @save_option
 def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, saves: bool) -> None:
     """Give the server NAME the weight VALUE; 0 is no new clients."""
-    operator = _operator(file)
-    if saves:
-        operator.save(Change(pool, name, What.WEIGHT, str(value)), _with_option("weight", str(value)))
-    else:
-        operator.set_weight(pool, name, value)
-    _done(f"{pool}/{name} has the weight {value}", as_json, pool=pool, server=name)
+    _done(_operator(file).set_weight(pool, name, value, saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -182,8 +149,7 @@ def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, sa
 @json_option
 def reset(pool: str, name: str, file: str | None, as_json: bool) -> None:
     """Drop what was changed of NAME at run time, or of all of POOL: the file counts again."""
-    _operator(file).reset(pool, name)
-    _done(f"{f'{pool}/{name}' if name else f'pool {pool}'} is as the file says", as_json, pool=pool, server=name)
+    _done(_operator(file).reset(pool, name), as_json, pool=pool, server=name)
 
 
 @click.group()
@@ -197,12 +163,7 @@ def pool() -> None:
 @json_option
 def show(name: str, file: str | None, as_json: bool) -> None:
     """Show the pool NAME with its servers."""
-    operator = _operator(file)
-    find_pool(operator.config, name)
-    told = _told(operator)
-    told["pools"] = {name: told["pools"][name]}
-    told["changes"] = [one for one in told["changes"] if one["pool"] == name]
-    _print(told, as_json)
+    _print(_operator(file).pool_status(name), as_json)
 
 
 @pool.command()
@@ -212,21 +173,8 @@ def show(name: str, file: str | None, as_json: bool) -> None:
 @json_option
 def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> None:
     """Have the pool NAME pick by ALGORITHM."""
-    known = algorithm if ":" in algorithm else canonical_algorithm(algorithm)
-    if known is None:
-        hint = did_you_mean(algorithm, ALGORITHMS) or f" (known: {', '.join(ALGORITHMS)})"
-        raise ChangeRefused(f"unknown policy {algorithm!r}{hint}")
-    _operator(file).set_algorithm(name, known)
-    _done(f"pool {name} picks by {known}", as_json, pool=name, algorithm=known)
-
-
-def _told(operator: Operator) -> dict[str, Any]:
-    board = operator.board()
-    try:
-        return compose(operator.config, operator.state, board, operator.problem)
-    finally:
-        if board is not None:
-            board.close()
+    done = _operator(file).set_algorithm(name, algorithm)
+    _done(done, as_json, pool=name, algorithm=done.rpartition(" ")[2])
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:
@@ -246,9 +194,9 @@ def status(file: str | None, as_json: bool, watch: bool) -> None:
     operator = _operator(file)
     while watch:
         click.clear()
-        _print(_told(operator), as_json)
+        _print(operator.status(), as_json)
         time.sleep(1.0)
-    _print(_told(operator), as_json)
+    _print(operator.status(), as_json)
 
 
 @click.command()
@@ -270,8 +218,8 @@ def explain(
     operator = _operator(file)
     split = [one.partition(":") for one in headers]
     fields = [(name.strip().encode(), value.strip().encode()) for name, _, value in split]
-    board = operator.board()
-    told = explaining.explain(operator.effective, board, method, url, client, fields, listener)
+    with operator.seen_board() as board:
+        told = explaining.explain(operator.effective, board, method, url, client, fields, listener)
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
@@ -291,9 +239,7 @@ def explain(
 @json_option
 def reload(file: str | None, as_json: bool) -> None:
     """Have every process read the configuration again; with a broken one nothing changes, and the exit status is 2."""
-    operator = _operator(file)
-    operator.reload()
-    _done(f"{operator.config.file} is good, and is being read again", as_json)
+    _done(_operator(file).reload(), as_json)
 
 
 @click.group("config")

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from deston.admin.figures import Figures
+from deston.admin.figure_metrics import Figures
 from deston.admin.status import status
 from deston.config.model import AdminState, Config
 from deston.store.base import State

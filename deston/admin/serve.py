@@ -17,10 +17,11 @@ from typing import Any
 import click
 import gevent
 from gevent import monkey, socket
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from deston import logs
 from deston.address import Address
+from deston.admin.api.shapes import LARGEST_BODY
 from deston.config.find import find_config
 from deston.errors import StartError
 from deston.net.listen import require_bindable
@@ -33,6 +34,8 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 _MOST_CONNECTIONS = 512
 _SILENCE = 30.0
 _BACKLOG = 128
+# How much is read of a body that was refused, in bytes.
+_MOST_DISCARDED = 8 * LARGEST_BODY
 
 
 @click.command()
@@ -59,12 +62,43 @@ def admin(file: str | None, log_level: str) -> None:
     log.info("ends")
 
 
+class _Rest(Input):
+    """What is left of a body: some of it is read, so that the client sees the answer, and not a reset."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: Any) -> None:
+        super().__init__(body.rfile, 0)
+        self._body = body
+
+    def _discard(self) -> None:
+        """pywsgi's name for it, which reads however much comes."""
+        left = _MOST_DISCARDED
+        while left > 0 and (piece := self._body.read(min(left, 65536))):
+            left -= len(piece)
+
+
 class _Handler(WSGIHandler):
     """Serves one connection, which does not stay silent for ever."""
 
     def handle(self) -> None:
         self.socket.settimeout(_SILENCE)
         super().handle()
+
+    def get_environ(self) -> dict[str, Any]:
+        """As pywsgi's; of a body without a bound, no more than that is read which the application leaves."""
+        environ: dict[str, Any] = super().get_environ()
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if "HTTP_TRANSFER_ENCODING" in environ or not length.isdecimal() or int(length) > LARGEST_BODY:
+            self.close_connection = True
+            self.wsgi_input = _Rest(self.wsgi_input)
+        return environ
+
+    def _handle_client_error(self, error: Exception) -> Any:
+        """As pywsgi's, but that a client left or fell silent is no news."""
+        if isinstance(error, (TimeoutError, ConnectionError)):
+            return None
+        return super()._handle_client_error(error)  # type: ignore[misc]
 
     def log_request(self) -> None:
         """Changes are logged by the application, and questions are too many."""

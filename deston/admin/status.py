@@ -16,7 +16,7 @@ from deston.errors import ConfigError
 from deston.health.passive import REFUSALS
 from deston.store.base import State
 from deston.store.board import Board
-from deston.store.changes import with_changes
+from deston.store.changes import in_force
 from deston.store.counted import Counts, Found, WorkerPlace
 
 _HEADING = (
@@ -31,7 +31,7 @@ def status(config: Config, state: State, board: Board | None, problem: ConfigErr
 
     ``problem`` is what is wrong with the file by now, where ``config`` is what it was before.
     """
-    effective = with_changes(config, state.changes)
+    effective, _ = in_force(config, state.changes)
     workers = board.living() if board is not None else []
     # A thousand servers are looked at: who lives is found out once.
     seen = _Seen(board, workers, {(one.pool, one.server) for one in state.changes})

@@ -42,7 +42,6 @@ class Server:
         "active",
         "address",
         "admin",
-        "answered",
         "backup",
         "bad_answers",
         "config",
@@ -63,7 +62,6 @@ class Server:
         "name",
         "named",
         "origin",
-        "seconds",
         "share",
         "tls",
         "total",
@@ -95,9 +93,6 @@ class Server:
         #: How many answers in a row had one of the statuses that its pool holds against it.
         self.bad_answers: int = 0
         self.latency: float = 0.0
-        #: How many answers were timed, and the seconds of all of them together.
-        self.answered: int = 0
-        self.seconds: float = 0.0
         self.bytes_in: int = 0
         self.bytes_out: int = 0
         #: Its weight as the configuration or its name says, and the one that policies compare.
@@ -154,9 +149,7 @@ class Server:
         return self.endpoint
 
     def observe_latency(self, seconds: float) -> None:
-        """Take one more answer time into the smoothed latency and into the sum."""
-        self.answered += 1
-        self.seconds += seconds
+        """Take one more answer time into the smoothed latency."""
         self.latency += (seconds - self.latency) * (LATENCY_SHARE if self.latency else 1.0)
 
     def __repr__(self) -> str:

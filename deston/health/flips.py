@@ -65,11 +65,12 @@ class Flips:
 def tell_flip(pool: Pool, server: Server, known: Health) -> None:
     """Log that a server's health is another than the ``known`` one.
 
-    A server that is up at the first look is no news; one that goes down is what an operator is woken for.
+    A server that is up at the first look is no news, nor one that is not looked at any more, which is an operator's own
+    doing; one that goes down is what an operator is woken for.
     """
     if server.health is Health.DOWN:
         level = logging.WARNING
     else:
-        level = logging.DEBUG if known is Health.UNCHECKED else logging.INFO
+        level = logging.DEBUG if Health.UNCHECKED in (known, server.health) else logging.INFO
     words = label(pool, server), server.health.value, server.check_reason, standing(pool)
     log.log(level, "%s is %s: %s (%s)", *words)

@@ -30,8 +30,8 @@ _NAME, _REASON = LONGEST_NAME, 224
 
 # The cells of the head, behind the magic; of a worker, of a server's counts in a place, and of a server's health.
 _REVISION, _ROWS, _LEADER, _FIGURES = 2, 3, 4, 5
-_WORKER_CELLS, _COUNT_CELLS, _HEALTH_CELLS = 4, 10, 6
-_LATENCY, _MARKED, _REFUSAL, _ANSWERED, _SECONDS = 5, 6, 7, 8, 9
+_WORKER_CELLS, _COUNT_CELLS, _HEALTH_CELLS = 4, 8, 6
+_LATENCY, _MARKED, _REFUSAL = 5, 6, 7
 _HEALTH_SIZE = _HEALTH_CELLS * CELL + _REASON
 _NAME_SIZE = _NAME + CELL
 
@@ -248,8 +248,6 @@ class Board:
             latency=self._real[at + _LATENCY],
             marked=self._real[at + _MARKED],
             refusal=self._whole[at + _REFUSAL],
-            answered=self._whole[at + _ANSWERED],
-            seconds=self._real[at + _SECONDS],
         )  # fmt: skip
 
     def put_counts(self, place: int, row: int, counts: Counts) -> None:
@@ -257,8 +255,7 @@ class Board:
         whole, real = self._whole, self._real
         whole[at], whole[at + 1], whole[at + 2] = counts.active, counts.total, counts.failures
         whole[at + 3], whole[at + 4] = counts.bytes_in, counts.bytes_out
-        real[at + _LATENCY], real[at + _MARKED], real[at + _SECONDS] = counts.latency, counts.marked, counts.seconds
-        whole[at + _REFUSAL], whole[at + _ANSWERED] = counts.refusal, counts.answered
+        real[at + _LATENCY], real[at + _MARKED], whole[at + _REFUSAL] = counts.latency, counts.marked, counts.refusal
 
     def elsewhere(self, places: Iterable[int], row: int) -> tuple[int, float]:
         """The leases of a server in other places together, and until when one of them has marked it."""

@@ -74,6 +74,20 @@ def with_changes(config: Config, changes: Iterable[Change]) -> Config:
     return replace(config, pools=pools)
 
 
+def in_force(config: Config, changes: Sequence[Change]) -> tuple[Config, list[str]]:
+    """What processes go by: the configuration with the changes, and the pools that would have no server by them.
+
+    A file may have lost all servers of a pool but those that were removed at run time: there they are back. Raises
+    ``ChangeRefused``.
+    """
+    effective = with_changes(config, changes)
+    empty = sorted(pool.name for pool in effective.pools if not pool.servers)
+    if not empty:
+        return effective, []
+    kept = [one for one in changes if one.pool not in empty or one.what is not What.REMOVED]
+    return with_changes(config, kept), empty
+
+
 def _changed(pool: PoolConfig, changes: Sequence[Change]) -> PoolConfig:
     servers = {server.name: server for server in pool.servers}
     for change in changes:

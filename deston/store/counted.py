@@ -14,8 +14,7 @@ class Counts(NamedTuple):
     """What was carried to a server.
 
     ``latency`` is smoothed, in seconds; ``marked`` until when it is left out for its failures, in seconds of the
-    monotonic clock, and ``refusal`` why it is not (a place in ``health.passive.REFUSALS``). ``answered`` is how often
-    it was measured how long it took, ``seconds`` all that together.
+    monotonic clock, and ``refusal`` why it is not (a place in ``health.passive.REFUSALS``).
     """
 
     active: int = 0
@@ -26,8 +25,6 @@ class Counts(NamedTuple):
     latency: float = 0.0
     marked: float = 0.0
     refusal: int = 0
-    answered: int = 0
-    seconds: float = 0.0
 
     def plus(self, other: Counts) -> Counts:
         """Both together; the latency is that of whoever has seen more."""
@@ -41,8 +38,6 @@ class Counts(NamedTuple):
             latency or other.latency,
             max(self.marked, other.marked),
             self.refusal or other.refusal,
-            self.answered + other.answered,
-            self.seconds + other.seconds,
         )
 
     def without_present(self) -> Counts:

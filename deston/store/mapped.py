@@ -1,6 +1,6 @@
 """A file that all processes of a machine have in their memory.
 
-What lives here: making it, mapping it, its cells of eight bytes each, and the lock for what is rare.
+What lives here: making it, mapping it, its cells of eight bytes each.
 What must not: what stands in it (``board``).
 Invariant: a cell is read and written at once, so that nobody sees half of a number; whatever is wrong with the file is
 a ``StoreError``.
@@ -8,13 +8,12 @@ a ``StoreError``.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import mmap
 import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from deston.errors import StoreError
+from deston.store.locking import alone
 
 CELL = 8
 _MAGIC_SIZE = 16
@@ -29,7 +28,6 @@ class MappedFile:
     def __init__(self, file: str, size: int, magic: bytes, older: tuple[bytes, ...] = (), creates: bool = True) -> None:
         self.file = file
         self._size = size
-        self._lock_file = f"{file}.lock"
         try:
             if creates:
                 os.makedirs(os.path.dirname(file), exist_ok=True)
@@ -59,18 +57,9 @@ class MappedFile:
             self.close()
             raise StoreError(f"{self.file}: it is damaged, or of another version: move it away")
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Alone among all processes; raises ``StoreError``."""
-        try:
-            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"{self._lock_file}: it cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+    def locked(self) -> AbstractContextManager[None]:
+        """Alone among all processes; entering it raises ``StoreError``."""
+        return alone(f"{self.file}.lock")
 
     @property
     def is_in_place(self) -> bool:

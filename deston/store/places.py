@@ -8,24 +8,20 @@ Invariant: two configurations never share a file, even in one ``run_dir``: a poo
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import AbstractContextManager
 
-from deston.config.load import load_copy
 from deston.config.model import Config
-from deston.errors import ConfigError, StoreError
-from deston.store.base import Store
+from deston.errors import StoreError
+from deston.store.base import State, Store
 from deston.store.board import Board
+from deston.store.locking import alone
 from deston.store.sqlite import SqliteStore
 
 SHARED = "sqlite"
-# As spec.ini has it.
-DEFAULT_RUN_DIR = "run"
-_RUN_DIR = re.compile(rb"^\s*run_dir\s*=\s*[\"']?([^\"'#\n]*[^\"'#\s])", re.MULTILINE)
+# How long one who changes the file is waited for, in seconds.
+SAVING = 10.0
 
 
 def is_shared(config: Config) -> bool:
@@ -35,11 +31,12 @@ def is_shared(config: Config) -> bool:
 
 def place(config: Config, ending: str) -> str:
     """A file that belongs to this configuration."""
-    return os.path.join(config.global_.run_dir, f"deston-{_digest(config.file)}.{ending}")
+    return os.path.join(config.global_.run_dir, file_name(config.file, ending))
 
 
-def _digest(file: str) -> str:
-    return hashlib.sha256(os.path.abspath(file).encode()).hexdigest()[:12]
+def file_name(file: str, ending: str) -> str:
+    """What a file is called that belongs to the configuration in ``file``."""
+    return f"deston-{hashlib.sha256(os.path.abspath(file).encode()).hexdigest()[:12]}.{ending}"
 
 
 def open_store(config: Config) -> Store:
@@ -64,11 +61,15 @@ def demand_reload(config: Config) -> bool:
     """Have every process of a configuration read its file again; whether they can be told. Raises ``StoreError``."""
     if not is_shared(config):
         return False
-    state = open_store(config).demand_reload()
+    tell(config, open_store(config).demand_reload())
+    return True
+
+
+def tell(config: Config, state: State) -> None:
+    """Let the processes of a configuration hear of what was stored. Raises ``StoreError``."""
     if has_board(config):
         with contextlib.closing(open_board(config, creates=False)) as board:
             board.raise_revision(state.revision)
-    return True
 
 
 def demands(config: Config) -> int | None:
@@ -83,57 +84,9 @@ def demands(config: Config) -> int | None:
         return None
 
 
-def keep_copy(config: Config) -> None:
-    """Keep the file with which a process runs, for commands that find it broken later. Raises ``StoreError``."""
-    copy = place(config, "good")
-    try:
-        with open(config.file, "rb") as stream:
-            text = stream.read()
-        if _read(copy) == text:
-            return
-        descriptor = os.open(f"{copy}.{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(text)
-        os.replace(f"{copy}.{os.getpid()}", copy)
-    except OSError as error:
-        raise StoreError(f"{copy}: it cannot be written: {error.strerror}") from error
-
-
-def last_good(file: str) -> Config | None:
-    """The configuration with which processes run, where the file is broken by now; None where there is none."""
-    folder = os.path.dirname(os.path.abspath(file))
-    named = _RUN_DIR.search(_read(file))
-    run_dir = os.path.join(folder, named[1].decode("utf-8", "replace") if named else DEFAULT_RUN_DIR)
-    copy = os.path.join(run_dir, f"deston-{_digest(file)}.good")
-    try:
-        config = load_copy(copy, file)
-    except ConfigError:
-        return None
-    return replace(config, global_=replace(config.global_, run_dir=run_dir))
-
-
-def _read(file: str) -> bytes:
-    try:
-        with open(file, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""
-
-
-@contextlib.contextmanager
-def exclusively(config: Config) -> Iterator[None]:
-    """Alone among those who change the file of a configuration; raises ``StoreError``."""
-    file = place(config, "save.lock")
-    try:
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"{file}: it cannot be used: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def alone_with_file(config: Config) -> AbstractContextManager[None]:
+    """Alone among those who change the file of a configuration; entering it raises ``StoreError``."""
+    return alone(place(config, "save.lock"), SAVING)
 
 
 def monitor_lock(config: Config) -> str:

@@ -9,7 +9,6 @@ no harm; nothing on the path of a request comes here.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from deston.errors import StoreError
 from deston.store.base import State, Update
 from deston.store.changes import Change, What
+from deston.store.locking import alone, open_as_owner
 
 _VERSION = 1
 # How long a process waits for another one's update, in seconds.
@@ -68,17 +68,7 @@ class SqliteStore:
         folder = os.path.dirname(self.file)
         os.makedirs(folder, exist_ok=True)
         if not os.path.exists(self.file):
-            os.close(_open_as_owner(self.file))
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """SQLite does not wait where two change the way in which a file is written."""
-        descriptor = _open_as_owner(f"{self.file}.lock")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+            os.close(open_as_owner(self.file))
 
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
@@ -86,7 +76,8 @@ class SqliteStore:
             self._make()
             with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
                 if _version(connection) != _VERSION:
-                    with self._alone():
+                    # SQLite does not wait where two change the way in which a file is written.
+                    with alone(f"{self.file}.lock"):
                         _prepare(connection)
                 connection.execute(f"BEGIN {kind}")
                 try:
@@ -97,15 +88,6 @@ class SqliteStore:
                     raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.file}: {_sentence(error, self.file)}") from error
-
-
-def _open_as_owner(file: str) -> int:
-    """Open a file, which is made as one of the folder's owner where root is the first to come here."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:
-        owner = os.stat(os.path.dirname(file))
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    return descriptor
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -266,6 +266,7 @@ def test_a_change_is_saved_with_its_comments(site: Site) -> None:
         (["server", "drain", "app", "x"], 1, "pool app has no server 'x'"),
         (["server", "add", "app", "c", "nowhere"], 1, "'nowhere' has no port"),
         (["server", "weight", "app", "a", "heavy"], 2, "'heavy' is not a valid integer"),
+        (["pool", "algorithm", "app", "nomod:fact"], 1, "nomod"),
         (["pool", "algorithm", "app", "roundrobbin"], 1, "unknown policy 'roundrobbin' (did you mean 'round_robin'?)"),
         (["pool", "algorithm", "app", "header_hash"], 1, "header_hash needs a hash_key"),
         (["explain", "GET", "http://x/", "--from", "here"], 2, "'here' is not an address"),

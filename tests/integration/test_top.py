@@ -60,7 +60,7 @@ def test_a_server_is_drained_and_made_ready_by_keys(terminal: PseudoTerminal, fi
     terminal.wait_for(r"drain app/beta\? No new clients, \d+ under way goe?s? on \(y/n\)")
     assert changes(file) == []
     terminal.press("y")
-    terminal.wait_for(r"app/beta is in the state drain")
+    terminal.wait_for(r"app/beta drains")
     terminal.wait_for(r"\*beta +↓ drain")
     assert changes(file) == [("beta", "drain")]
     wait_until(lambda: {l4.ask() for _ in range(4)} == {"a"}, "only alpha is picked")

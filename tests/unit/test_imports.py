@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "store": {"errors", "address", "config"},
     "figures": {"balancer"},
-    "leading": {"errors"},
+    "leading": {"errors", "store"},
     "publishing": {"errors", "balancer", "health", "store"},
     "sharing": {"errors", "balancer", "config", "figures", "health", "leading", "publishing", "store"},
     "build": {"errors", "address", "logs", "config", "balancer", "net", "figures", "health", "sharing", "store"},

@@ -68,6 +68,7 @@ STATUS = _object(
     listeners=_by_name(_object(bind=_TEXT, protocol=_TEXT, pool=_TEXT)),
     changes=_list(_CHANGE),
 )
+POOLS = _object(pools=_by_name(_object(algorithm=_TEXT, servers=_list(_TEXT))))
 CONFIG = _object(file=_TEXT, values={"type": "object"})
 EXPLAINED: Schema = {
     "type": "object",

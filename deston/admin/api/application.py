@@ -72,7 +72,7 @@ def _view(route: Route, guard: Guard, site: Site) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         guard.judge(request.environ, route.role, route.method != "GET")
         body = read_body(request, route.body) if route.body is not None else {}
-        answer = route.handler(Call(site, path, body))
+        answer = route.handler(Call(site, path, body, route.may_save and _saves()))
         if isinstance(answer, tuple):
             return Response(answer[0], content_type=answer[1])
         if route.role is Role.WRITE:
@@ -83,6 +83,14 @@ def _view(route: Route, guard: Guard, site: Site) -> Callable[..., Response]:
         return response
 
     return view
+
+
+def _saves() -> bool:
+    """Whether a change is to be written into the file; raises ``AdminRefusal`` (400)."""
+    said = request.args.get("save", "false")
+    if said not in ("true", "false"):
+        raise AdminRefusal(400, "the request cannot be used", (("save", "it must be true or false"),))
+    return said == "true"
 
 
 def _require_own_name(guard: Guard) -> None:

@@ -14,11 +14,15 @@ from deston.admin.api.site import Site
 
 
 class Call(NamedTuple):
-    """A request that may be served: ``path`` has the values of the names in its route's path."""
+    """A request that may be served: ``path`` has the values of the names in its route's path.
+
+    ``saves`` is whether a change is to be written into the file.
+    """
 
     site: Site
     path: Mapping[str, str]
     body: Mapping[str, Any]
+    saves: bool = False
 
 
 #: JSON, or bytes with their content type.

@@ -25,8 +25,7 @@ def add_server(call: Call) -> Answer:
         read_server(body["name"], line)
     except ChangeRefused as error:
         raise AdminRefusal(400, "the server cannot be added", (("address", str(error)),)) from error
-    call.site.operator.add(pool, body["name"], line)
-    return _done(f"{pool}/{body['name']} at {body['address']} was added", pool, body["name"])
+    return _done(call.site.operator.add(pool, body["name"], line, call.saves), pool, body["name"])
 
 
 def _line(body: Any) -> str:
@@ -40,21 +39,18 @@ def _line(body: Any) -> str:
 def change_server(call: Call) -> Answer:
     """Set a server's state, its weight, or both."""
     pool, server = _known_server(call)
-    done = []
+    operator, done = call.site.operator, []
     if "state" in call.body:
-        call.site.operator.set_state(pool, server, call.body["state"])
-        done.append(f"is in the state {call.body['state']}")
+        done.append(operator.set_state(pool, server, call.body["state"], call.saves))
     if "weight" in call.body:
-        call.site.operator.set_weight(pool, server, call.body["weight"])
-        done.append(f"has the weight {call.body['weight']}")
-    return _done(f"{pool}/{server} {' and '.join(done)}", pool, server)
+        done.append(operator.set_weight(pool, server, call.body["weight"], call.saves))
+    return _done("; ".join(done), pool, server)
 
 
 def remove_server(call: Call) -> Answer:
     """Take a server out."""
     pool, server = _known_server(call)
-    call.site.operator.remove(pool, server)
-    return _done(f"{pool}/{server} was removed", pool, server)
+    return _done(call.site.operator.remove(pool, server, call.saves), pool, server)
 
 
 def reset(call: Call) -> Answer:
@@ -64,26 +60,23 @@ def reset(call: Call) -> Answer:
     changes = call.site.operator.state.changes
     if server and not any((one.pool, one.server) == (pool, server) for one in changes):
         _known_server(call)  # One that was removed is only known by that change.
-    call.site.operator.reset(pool, server)
-    return _done(f"{f'{pool}/{server}' if server else f'pool {pool}'} is as the file says", pool, server)
+    return _done(call.site.operator.reset(pool, server), pool, server)
 
 
 def change_pool(call: Call) -> Answer:
     """Have a pool pick in another way."""
     pool, algorithm = call.path["pool"], call.body["algorithm"]
     require_pool(call.site.config, pool)
-    call.site.operator.set_algorithm(pool, algorithm)
-    return _done(f"pool {pool} picks by {algorithm}", pool)
+    return _done(call.site.operator.set_algorithm(pool, algorithm), pool)
 
 
 def reload(call: Call) -> Answer:
     """Have every process read the file again; raises ``AdminRefusal`` (409) with what is wrong with it."""
     try:
-        call.site.reload()
+        return _done(call.site.reload())
     except ConfigError as error:
         wrong = tuple((one.path, f"{one.message} (line {one.line})") for one in error.problems)
         raise AdminRefusal(409, f"{call.site.file} is broken, and nothing was changed", wrong) from error
-    return _done(f"{call.site.file} is good, and is being read again")
 
 
 def _known_server(call: Call) -> tuple[str, str]:

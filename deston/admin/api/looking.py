@@ -15,7 +15,7 @@ from deston.admin.dumping import dumped
 from deston.config.load import load_text
 from deston.config.model import Config, Protocol
 from deston.errors import AdminRefusal, ChangeRefused, ConfigError, StartError
-from deston.store.changes import find_pool, with_changes
+from deston.store.changes import find_pool, in_force
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Under which name problems of a text are told that is no file.
@@ -29,16 +29,20 @@ def health(call: Call) -> Answer:
 
 def status(call: Call) -> Answer:
     """What ``deston status --json`` prints."""
-    return call.site.status()
+    return call.site.operator.status()
+
+
+def pools(call: Call) -> Answer:
+    """The names of all pools, each with how it picks and the names of its servers."""
+    told = call.site.operator.status()["pools"].items()
+    return {"pools": {name: {"algorithm": one["algorithm"], "servers": list(one["servers"])} for name, one in told}}
 
 
 def pool(call: Call) -> Answer:
     """What ``deston pool show --json`` prints; raises ``AdminRefusal`` where there is no such pool."""
     name = call.path["pool"]
     require_pool(call.site.config, name)
-    told = call.site.status()
-    changes = [one for one in told["changes"] if one["pool"] == name]
-    return {**told, "pools": {name: told["pools"][name]}, "changes": changes}
+    return call.site.operator.pool_status(name)
 
 
 def require_pool(config: Config, name: str) -> None:
@@ -76,7 +80,7 @@ def explain(call: Call) -> Answer:
         known = [one.name for one in config.listeners_of(Protocol.HTTP)]
         if not known or (listener and listener not in known):
             raise AdminRefusal(404, f"there is no http listener {listener}".strip())
-        effective = with_changes(config, state.changes)
+        effective, _ = in_force(config, state.changes)
         try:
             return explaining.explain(effective, board, body["method"], body["url"], client, fields, listener)
         except (StartError, ValueError) as error:

@@ -19,6 +19,12 @@ from deston.admin.api.shapes import NAME
 from deston.admin.api.table import Route
 
 Document = dict[str, Any]
+_SAVE: Document = {
+    "name": "save",
+    "in": "query",
+    "description": "Write it into the configuration file instead.",
+    "schema": {"type": "boolean"},
+}
 
 
 def document(routes: Iterable[Route], with_token: bool) -> Document:
@@ -46,10 +52,11 @@ def _operation(route: Route, with_token: bool) -> Document:
     kind = route.answer if isinstance(route.answer, str) else "application/json"
     schema: Document = {"type": "string"} if isinstance(route.answer, str) else route.answer
     operation["responses"][str(route.status)] = {"description": "Done.", "content": {kind: {"schema": schema}}}
-    if route.parameters:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": NAME} for name in route.parameters
-        ]
+    parameters = [{"name": name, "in": "path", "required": True, "schema": NAME} for name in route.parameters]
+    if route.may_save:
+        parameters.append(_SAVE)
+    if parameters:
+        operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
     if with_token and route.role is not Role.NOBODY:
@@ -67,6 +74,8 @@ def _refusals(route: Route, with_token: bool) -> list[int]:
         statuses.append(404)
     if route.role is Role.WRITE:
         statuses.append(409)
+    if route.may_save:
+        statuses.append(400)
     if route.body is not None:
         statuses += [400, 413, 415]
         if route.name == "explain":

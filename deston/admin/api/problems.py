@@ -11,7 +11,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from deston.errors import AdminRefusal, ChangeRefused, ConfigError, DestonError, StoreError
+from deston.errors import AdminRefusal, ChangeRefused, ConfigError, DestonError, StartError, StoreError
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -22,7 +22,7 @@ def refusal_of(error: DestonError) -> AdminRefusal:
         return error
     if isinstance(error, ConfigError):
         return AdminRefusal(503, str(error), tuple((one.path, one.message) for one in error.problems))
-    if isinstance(error, ChangeRefused):
+    if isinstance(error, (ChangeRefused, StartError)):
         return AdminRefusal(409, str(error))
     return AdminRefusal(503 if isinstance(error, StoreError) else 500, str(error))
 

@@ -11,10 +11,8 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from deston.admin.operator import Operator
-from deston.admin.status import status
 from deston.config.model import Config
 from deston.errors import ConfigError
 from deston.store.base import State
@@ -48,28 +46,20 @@ class Site:
         """The file's configuration, as it was last good."""
         return self.operator.config
 
-    def reload(self) -> None:
+    def reload(self) -> str:
         """Have every process read the file again; raises ``ConfigError`` for a broken one."""
         self._stamp = _stamp(self.file)
         fresh = Operator(self.file)
-        fresh.reload()
+        done = fresh.reload()
         self._operator = fresh
+        return done
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[tuple[Config, State, Board | None]]:
         """The configuration, the operator's changes and what the processes tell, for as long as they are looked at."""
         operator = self.operator
-        board = operator.board()
-        try:
+        with operator.seen_board() as board:
             yield operator.config, operator.state, board
-        finally:
-            if board is not None:
-                board.close()
-
-    def status(self) -> dict[str, Any]:
-        """What ``deston status --json`` prints."""
-        with self.shared() as (config, state, board):
-            return status(config, state, board, self._operator.problem)
 
 
 def _stamp(file: str) -> tuple[int, int, int]:

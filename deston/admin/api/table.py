@@ -23,7 +23,7 @@ class Route(NamedTuple):
     """One thing that can be asked for.
 
     ``answer`` is the schema of what comes back, or the media type of what is no JSON. ``body`` is None where there is
-    none.
+    none. ``may_save`` is whether the change can be written into the file, with ``?save=true``.
     """
 
     method: str
@@ -35,6 +35,7 @@ class Route(NamedTuple):
     status: int
     answer: dict[str, Any] | str
     body: dict[str, Any] | None = None
+    may_save: bool = False
 
     @property
     def parameters(self) -> list[str]:
@@ -56,6 +57,8 @@ ROUTES = (
           "What runs, as `deston status --json` has it.", 200, answers.STATUS),
     Route("GET", f"{V1}/config", "config", Role.READ, looking.config,
           "The effective configuration, and what of it was changed at run time.", 200, answers.CONFIG),
+    Route("GET", f"{V1}/pools", "pools", Role.READ, looking.pools,
+          "The pools, how they pick, and their servers by name.", 200, answers.POOLS),
     Route("GET", V1 + "/pools/{pool}", "pool", Role.READ, looking.pool,
           "The status of one pool.", 200, answers.STATUS),
     Route("POST", f"{V1}/explain", "explain", Role.READ, looking.explain,
@@ -69,11 +72,12 @@ ROUTES = (
     Route("POST", V1 + "/pools/{pool}/reset", "reset_pool", Role.WRITE, changing.reset,
           "Drop what was changed of a pool: the file counts again.", 200, answers.DONE, shapes.NOTHING),
     Route("POST", V1 + "/pools/{pool}/servers", "add_server", Role.WRITE, changing.add_server,
-          "Add a server.", 201, answers.DONE, shapes.ADD_SERVER),
+          "Add a server.", 201, answers.DONE, shapes.ADD_SERVER, may_save=True),
     Route("PATCH", _SERVER, "change_server", Role.WRITE, changing.change_server,
-          "Drain, ready, take out or weigh a server.", 200, answers.DONE, shapes.CHANGE_SERVER),
+          "Drain, ready, take out or weigh a server.", 200, answers.DONE, shapes.CHANGE_SERVER,
+          may_save=True),
     Route("DELETE", _SERVER, "remove_server", Role.WRITE, changing.remove_server,
-          "Take a server out; what it has under way ends by itself.", 200, answers.DONE),
+          "Take a server out; what it has under way ends by itself.", 200, answers.DONE, may_save=True),
     Route("POST", f"{_SERVER}/reset", "reset_server", Role.WRITE, changing.reset,
           "Drop what was changed of a server: the file counts again.", 200, answers.DONE, shapes.NOTHING),
 )  # fmt: skip

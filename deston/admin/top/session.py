@@ -11,7 +11,6 @@ import os
 from typing import Any
 
 from deston.admin.operator import Operator
-from deston.admin.status import status
 from deston.admin.top.choices import Action, Choices
 from deston.admin.top.figures import Signs
 from deston.admin.top.frame import AROUND, Reading, make_frame, plain_lines
@@ -44,7 +43,7 @@ class Session:
 
     def read(self, now: float) -> None:
         """Read what runs, at the time ``now`` in seconds of the monotonic clock."""
-        self._told = self._read_status()
+        self._told = self._operator.status()
         self._rates.add(self._told, now)
         self._show()
 
@@ -55,14 +54,6 @@ class Session:
             self.read(now)
         except (StoreError, ConfigError) as error:
             self._say_error(error)
-
-    def _read_status(self) -> dict[str, Any]:
-        board = self._operator.board()
-        try:
-            return status(self._operator.config, self._operator.state, board)
-        finally:
-            if board is not None:
-                board.close()
 
     def _follow_file(self) -> None:
         """Take the configuration anew where its file was changed; a broken one is told once."""
@@ -80,12 +71,12 @@ class Session:
 
     def _do(self, action: Action) -> None:
         try:
-            self._operator.set_state(action.pool, action.server, action.state)
-            self._told = self._read_status()
+            done = self._operator.set_state(action.pool, action.server, action.state)
+            self._told = self._operator.status()
         except (ChangeRefused, StoreError) as error:
             self._say_error(error)
         else:
-            self.choices.say(f"{action.pool}/{action.server} is in the state {action.state}")
+            self.choices.say(done)
 
     def _say_error(self, error: Exception) -> None:
         text = str(error)

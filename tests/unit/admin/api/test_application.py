@@ -14,6 +14,7 @@ from deston.admin.api.guard import Role
 from deston.admin.api.shapes import LARGEST_BODY
 from deston.admin.api.site import Site
 from deston.admin.api.table import ROUTES, Route
+from deston.admin.operator import Operator
 from deston.config import find
 from tests.unit.config.texts import GOOD, changed
 
@@ -126,7 +127,7 @@ def test_a_mistake_of_ours_is_a_problem_document(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What nobody foresaw is logged, and tells the client nothing of the inside."""
-    monkeypatch.setattr(Site, "status", lambda site: 1 / 0)
+    monkeypatch.setattr(Operator, "status", lambda operator: 1 / 0)
     assert problem(client.get("/api/v1/status")) == (500, "Deston has a mistake; its log says more")
     assert "ZeroDivisionError" in caplog.text
 

@@ -82,7 +82,7 @@ def test_an_action_lands_in_the_store(file: Path) -> None:
     assert (change.pool, change.server, change.value) == ("app", "b", "drain")
     shown = frame(session)
     assert shown[5].split()[:4] == ["▶", "*b", "↓", "drain"]
-    assert shown[-1] == "app/b is in the state drain"
+    assert shown[-1] == "app/b drains"
     for key in "ey":
         session.press(key)
     assert Operator(str(file)).state.changes == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from deston.admin.figures import Figures
+from deston.admin.figure_metrics import Figures
 
 
 def shown(**figures: float) -> str:
