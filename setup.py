@@ -32,6 +32,7 @@ DEV = [
     "h11>=0.16",  # The parser that ours is compared with; older ones take anything for the end of a chunk.
     "hypothesis>=6.100",
     "mypy>=1.14",
+    "playwright>=1.49",  # Drives the Chromium of the machine; it is not asked for one of its own.
     "pytest>=8.3",
     "pytest-cov>=7",  # From here on it leaves processes to coverage.
     "pytest-randomly>=3.16",

@@ -110,7 +110,7 @@ class Sharing:
         try:
             self._enter(open_board(self._config))
         except Exception as error:  # Whatever is wrong with a file must not stop a start.
-            self._tell("board", f"nothing is shared with other processes: {error}")
+            self._tell("board", f"nothing is shared with other processes: {error}", error)
             self._monitor.lead(True)
             return
         self._tell("board", "")
@@ -145,8 +145,8 @@ class Sharing:
                 assert self._board is not None
                 part(self._board)
                 self._tell(name, "")
-            except Exception as error:
-                self._tell(name, f"what processes share ({name}) cannot be used: {error}")
+            except Exception as error:  # One part that fails must not keep the others from being shared.
+                self._tell(name, f"what processes share ({name}) cannot be used: {error}", error)
 
     def _share_counts(self, board: Board) -> None:
         if board.holds(self._place):
@@ -250,10 +250,11 @@ class Sharing:
             if state.revision != board.revision:
                 board.put_revision(state.revision)
 
-    def _tell(self, what: str, trouble: str) -> None:
-        """Log what is wrong once, for as long as it lasts."""
+    def _tell(self, what: str, trouble: str, error: Exception | None = None) -> None:
+        """Log what is wrong once, for as long as it lasts; with its traceback where it is a fault of Deston."""
         if trouble and trouble != self._troubles.get(what):
-            log.error("%s", trouble)
+            is_foreseen = error is None or isinstance(error, (DestonError, OSError))
+            log.error("%s", trouble, exc_info=None if is_foreseen else error)
         self._troubles[what] = trouble
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser; skipped where there is neither Chromium nor the package `playwright`."""
+"""The dashboard in a real browser; skipped where there is no Chromium."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright import sync_api as playwright
 
 from tests.integration.commands import L4, start
 from tests.integration.configs import QUICK_CHECKS, pool, tcp, write_config
@@ -16,8 +17,6 @@ from tests.integration.echo import EchoServer
 from tests.integration.processes import BIN, Processes, run, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# No package that tests need: it brings a whole runtime along.
-playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 

@@ -1,4 +1,4 @@
-"""What cannot be used is found before anything runs."""
+"""What a configuration names outside of itself is looked at before anything runs."""
 
 from __future__ import annotations
 
@@ -6,50 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deston.config.load import load
 from deston.config.model import Protocol
-from deston.errors import StartError
 from deston.l4.files import require_files
-from tests.tls_peers import make_certificate
-
-CONFIG = """
-[listeners]
-    [[secure]]
-    bind = 127.0.0.1:8443
-    protocol = tcp
-    tls = terminate
-    tls_certificate = server.test.pem
-    tls_key = {key}
-    access_log = {log}
-    pool = app
-[pools]
-    [[app]]
-    algorithm = {policy}
-    tls_ca = {ca}
-        [[[servers]]]
-        a = tls://127.0.0.1:3000
-"""
-GOOD = {"key": "server.test.key", "ca": "server.test.pem", "log": "access.log", "policy": "random"}
+from tests.unit import named_files
 
 
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({}, ""),
-        ({"key": "missing.key"}, "missing.key"),
-        ({"ca": "missing.pem"}, "missing.pem"),
-        ({"log": "missing/access.log"}, "missing/access.log: the access log of secure"),
-        ({"policy": "nomod:fact"}, "nomod:fact"),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "told"), named_files.WRONG)
 def test_each_is_looked_at(tmp_path: Path, wrong: dict[str, str], told: str) -> None:
     """Those of listeners, those of pools, logs and policies; the sentence names what is wrong."""
-    make_certificate(tmp_path)
-    file = tmp_path / "deston.conf"
-    file.write_text(CONFIG.format(**{**GOOD, **wrong}))
-    config = load(str(file), Protocol.TCP)
-    if not told:
-        require_files(config)
-        return
-    with pytest.raises(StartError, match=told):
-        require_files(config)
+    named_files.judge(tmp_path, Protocol.TCP, wrong, told, require_files)

@@ -6,54 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from deston.config.load import load
 from deston.config.model import Protocol
-from deston.errors import StartError
 from deston.l7.files import require_files
-from tests.tls_peers import make_certificate
-
-CONFIG = """
-[listeners]
-    [[secure]]
-    bind = 127.0.0.1:8443
-    protocol = http
-    tls = terminate
-    tls_certificate = server.test.pem
-    tls_key = {key}
-    access_log = {log}
-    error_pages = 503=page.html
-    pool = app
-[pools]
-    [[app]]
-    algorithm = {policy}
-    tls_ca = {ca}
-        [[[servers]]]
-        a = https://127.0.0.1:3000
-"""
-GOOD = {"key": "server.test.key", "ca": "server.test.pem", "log": "access.log", "policy": "random"}
+from tests.unit import named_files
 
 
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({}, ""),
-        ({"key": "missing.key"}, "missing.key"),
-        ({"ca": "missing.pem"}, "missing.pem"),
-        ({"log": "missing/access.log"}, "missing/access.log: the access log of secure"),
-        ({"policy": "nomod:fact"}, "nomod:fact"),
-        ({"page": ""}, "page.html"),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "told"), named_files.WRONG)
 def test_each_is_looked_at(tmp_path: Path, wrong: dict[str, str], told: str) -> None:
-    """Those of listeners, those of pools, pages, logs and policies; the sentence names what is wrong."""
-    make_certificate(tmp_path)
-    if "page" not in wrong:
-        (tmp_path / "page.html").write_text("sorry")
-    file = tmp_path / "deston.conf"
-    file.write_text(CONFIG.format(**{**GOOD, **wrong}))
-    config = load(str(file), Protocol.HTTP)
-    if not told:
-        require_files(config)
-        return
-    with pytest.raises(StartError, match=told):
-        require_files(config)
+    """Those of listeners, those of pools, logs and policies; the sentence names what is wrong."""
+    named_files.judge(tmp_path, Protocol.HTTP, wrong, told, require_files)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_page(tmp_path: Path, is_there: bool) -> None:
+    """Those of error pages are looked at, too."""
+    if is_there:
+        (tmp_path / "page.html").write_text("sorry", encoding="utf-8")
+    wrong = {"rule": "error_pages = 503=page.html"}
+    named_files.judge(tmp_path, Protocol.HTTP, wrong, "" if is_there else "page.html", require_files)
