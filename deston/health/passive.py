@@ -137,7 +137,7 @@ class PassiveMarks:
 
     def expire(self, now: float) -> None:
         """Lift the marks that are over at ``now``, and forget what no longer matters."""
-        if not self._records:
+        if not self._records and not self._mirrored:
             return
         with self._lock:
             messages = self._expire(now)
@@ -196,6 +196,14 @@ class PassiveMarks:
     def _expire(self, now: float) -> list[str]:
         homes = {server: pool for pool in self._registry for server in pool.servers}
         messages = []
+        # Whoever told of a mark may not be heard any more.
+        for server, until in list(self._mirrored.items()):
+            home = homes.get(server)
+            if home is None:
+                del self._mirrored[server]
+            elif until <= now:
+                self._end_mirrored(home, server)
+                home.refresh()
         for server, record in list(self._records.items()):
             pool = homes.get(server)
             if pool is None:

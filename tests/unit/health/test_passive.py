@@ -348,3 +348,23 @@ def test_a_lifted_mark_is_told_of() -> None:
     scene.fail(scene.servers[0])
     scene.wait(10.0)
     assert lifted == ["app/a"]
+
+
+def test_a_mark_of_one_that_is_not_heard_any_more_ends_in_time() -> None:
+    """Nobody stays out because a process that told of it has gone silent, or its board is lost."""
+    scene = Scene(2)
+    scene.marks.mirror(scene.pool, scene.servers[0], scene.clock.now + 5.0)
+    scene.wait(4.9)
+    assert scene.marked() == "a"
+    scene.wait(0.1)
+    assert scene.marked() == ""
+    assert scene.candidates() == {"a", "b"}
+
+
+def test_a_mark_of_a_server_that_left_is_forgotten() -> None:
+    """Marks of others hold no server that a reload removed."""
+    scene = Scene(2)
+    scene.marks.mirror(scene.pool, scene.servers[0], scene.clock.now + 50.0)
+    scene.registry.replace([builders.pool(scene.servers[1])])
+    scene.wait(1.0)
+    assert not scene.marks._mirrored
