@@ -94,6 +94,13 @@ class _Handler(WSGIHandler):
             self.wsgi_input = _Rest(self.wsgi_input)
         return environ
 
+    def finalize_headers(self) -> None:
+        """As pywsgi's; whoever is not served any further is told."""
+        super().finalize_headers()
+        fields: list[Any] = self.response_headers  # Pairs of bytes by now, whatever its type says.
+        if self.close_connection and not any(name.lower() == b"connection" for name, _ in fields):
+            fields.append((b"Connection", b"close"))
+
     def _handle_client_error(self, error: Exception) -> Any:
         """As pywsgi's, but that a client left or fell silent is no news."""
         if isinstance(error, (TimeoutError, ConnectionError)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 
 from deston.errors import StoreError
@@ -25,10 +26,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER, reloads INTEGER);
 CREATE TABLE IF NOT EXISTS changes (pool TEXT, server TEXT, what TEXT, value TEXT, place INTEGER,
                                     PRIMARY KEY (pool, server, what));
-INSERT OR IGNORE INTO state VALUES (1, CAST(strftime('%s', 'now') AS INTEGER), 0);
+INSERT OR IGNORE INTO state VALUES (1, {first}, 0);
 """
-# A new file begins with the seconds since the epoch as its revision, which is later than that of one that was moved
-# away: nobody takes what the new file says for what is known.
 
 
 class SqliteStore:
@@ -108,7 +107,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if version > _VERSION:
         raise sqlite3.DatabaseError(f"it was made by a later version of Deston (format {version})")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+    # A new file begins with the microseconds since the epoch as its revision, which is later than that of one that was
+    # moved away, however fast that was changed: nobody takes what the new file says for what is known.
+    schema = _SCHEMA.format(first=time.time_ns() // 1000)
+    connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {_VERSION}; COMMIT;")
 
 
 def _read(connection: sqlite3.Connection) -> State:
