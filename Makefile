@@ -21,6 +21,9 @@ ROUNDS ?=
 SECONDS ?=
 DOCS ?=
 
+# Tests that run at one time.
+JOBS ?= 3
+
 MINUTES ?= 10
 SEED ?=
 
@@ -38,10 +41,10 @@ run: $(VENV)/.installed ## two demo servers, L4 on :8000 and L7 on :8080, until 
 	@exec $(BIN)/python -m scripts.run
 
 test: $(VENV)/.installed-dev ## every test, in random order
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 check: lint type ## what CI runs: lint, types, and every test with its coverage
-	@$(BIN)/pytest --cov $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadscope --cov $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style and formatting, changing nothing
 	@$(BIN)/ruff check .

@@ -97,7 +97,7 @@ class _Handler(WSGIHandler):
     def finalize_headers(self) -> None:
         """As pywsgi's; whoever is not served any further is told."""
         super().finalize_headers()
-        fields: list[Any] = self.response_headers  # Pairs of bytes by now, whatever its type says.
+        fields: Any = self.response_headers
         if self.close_connection and not any(name.lower() == b"connection" for name, _ in fields):
             fields.append((b"Connection", b"close"))
 

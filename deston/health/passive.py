@@ -9,6 +9,7 @@ Invariant: marks never take the last usable server of a pool, nor more than half
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -24,6 +25,8 @@ from deston.health.words import label, standing
 LONGEST_PENALTY_S = 300.0
 # A server that was not marked for this long starts with the shortest penalty again.
 FORGET_AFTER_S = 300.0
+# After so long every process has heard that a server is up, and lifted its marks.
+HEARD_AFTER_S = 2.0
 
 #: Why a mark was not made, as a number that processes tell one another.
 REFUSALS = ("", "it is the last usable server", "no more than half of the pool's servers may be out")
@@ -86,6 +89,8 @@ class PassiveMarks:
         self._records: dict[Server, _Record] = {}
         #: Until when another process has marked a server that is marked here for that.
         self._mirrored: dict[Server, float] = {}
+        #: When a check brought a server up, for as long as others may not have heard of it.
+        self._cleared: dict[Server, float] = {}
         self._lock = threading.Lock()
         #: Told of a server whose mark is over, before its pool is refreshed.
         self.on_lift: Callable[[Pool, Server], None] = _ignore
@@ -124,6 +129,8 @@ class PassiveMarks:
     def mirror(self, pool: Pool, server: Server, until: float) -> None:
         """Leave a server out that another process has marked until then, or no longer where that is over."""
         is_mirrored = server in self._mirrored
+        if self._clock() - self._cleared.get(server, -math.inf) < HEARD_AFTER_S:
+            return
         if not is_mirrored and (server.marked or until <= self._clock() or _refusal(pool, server)):
             return
         with self._lock:
@@ -137,7 +144,7 @@ class PassiveMarks:
 
     def expire(self, now: float) -> None:
         """Lift the marks that are over at ``now``, and forget what no longer matters."""
-        if not self._records and not self._mirrored:
+        if not self._records and not self._mirrored and not self._cleared:
             return
         with self._lock:
             messages = self._expire(now)
@@ -149,6 +156,7 @@ class PassiveMarks:
         with self._lock:
             self._records.pop(server, None)
             self._mirrored.pop(server, None)
+            self._cleared[server] = self._clock()
             server.marked = False
             server.bad_answers = 0
 
@@ -196,6 +204,7 @@ class PassiveMarks:
     def _expire(self, now: float) -> list[str]:
         homes = {server: pool for pool in self._registry for server in pool.servers}
         messages = []
+        self._cleared = {server: at for server, at in self._cleared.items() if now - at < HEARD_AFTER_S}
         # Whoever told of a mark may not be heard any more.
         for server, until in list(self._mirrored.items()):
             home = homes.get(server)

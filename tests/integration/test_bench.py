@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """With a short name: a path to a unix socket has 107 bytes at the most."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        yield Path(name)
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Ours, with the stand in this folder, so that what is left of it can be found."""
     return {**os.environ, "TMPDIR": str(folder)}
@@ -44,12 +52,12 @@ def remains(folder: Path) -> list[str]:
     return found
 
 
-def test_the_smallest_run_has_all_figures(tmp_path: Path) -> None:
+def test_the_smallest_run_has_all_figures(folder: Path) -> None:
     """One round of one second gives each target a figure without an error, and leaves nothing running."""
-    output = tmp_path / "result.json"
+    output = folder / "result.json"
     command = [*BENCH, "--seconds", "1", "--output", str(output)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=SECONDS
+        command, cwd=ROOT, env=environment(folder), capture_output=True, text=True, timeout=SECONDS
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     results = load(output)
@@ -61,20 +69,20 @@ def test_the_smallest_run_has_all_figures(tmp_path: Path) -> None:
     assert all(one.cost for one in results.runs if one.peer != "direct")
     assert "deston-l4-l4/deston-l4.conf" in results.configurations
     assert "Deston / nginx" in done.stdout
-    assert remains(tmp_path) == []
+    assert remains(folder) == []
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A benchmark that measures for longer than anybody waits."""
-    command = [*BENCH, "--seconds", "300", "--output", str(tmp_path / "result.json")]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+    command = [*BENCH, "--seconds", "300", "--output", str(folder / "result.json")]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything(running: subprocess.Popen[str], number: int, tmp_path: Path) -> None:
+def test_a_signal_stops_everything(running: subprocess.Popen[str], number: int, folder: Path) -> None:
     """Ctrl-C, TERM and a closed terminal end the load, the balancers and the servers, and leave no file of theirs."""
     deadline = time.monotonic() + SECONDS
     while not any("wrk" in line and "-d300s" in line for line in remains_of_load()):
@@ -83,9 +91,9 @@ def test_a_signal_stops_everything(running: subprocess.Popen[str], number: int, 
         time.sleep(0.05)
     running.send_signal(number)
     assert running.wait(SECONDS) == 128 + number
-    assert remains(tmp_path) == []
+    assert remains(folder) == []
     assert not any("-d300s" in line for line in remains_of_load())
-    assert list(tmp_path.glob("deston-bench-*")) == []
+    assert list(folder.glob("deston-bench-*")) == []
 
 
 def remains_of_load() -> list[str]:

@@ -49,6 +49,11 @@ class Site:
         told: dict[str, Any] = json.loads(self.done("status", "--json"))
         return told
 
+    def pool_servers(self) -> dict[str, Any]:
+        """All of the pool at one time."""
+        found: dict[str, Any] = self.status()["pools"]["app"]["servers"]
+        return found
+
     def server(self, name: str, pool: str = "app") -> dict[str, Any]:
         found: dict[str, Any] = self.status()["pools"][pool]["servers"][name]
         return found
@@ -127,13 +132,13 @@ def test_the_operators_changes_count_everywhere(site: Site) -> None:
 def test_counts_are_of_the_host(site: Site) -> None:
     """What every worker of both commands carries is one sum, and is back at nothing afterwards."""
     threads = [
-        threading.Thread(target=ask, args=(command.address, "/?sleep=1.5"))
+        threading.Thread(target=ask, args=(command.address, "/?sleep=4"))
         for command in (site.l7, site.l4)
         for _ in range(3)
     ]
     for thread in threads:
         thread.start()
-    wait_until(lambda: sum(site.server(name)["active"] for name in "ab") >= 6, "six under way")
+    wait_until(lambda: sum(one["active"] for one in site.pool_servers().values()) >= 6, "six under way")
     for thread in threads:
         thread.join()
     wait_until(lambda: sum(site.server(name)["active"] for name in "ab") == 0, "nothing under way")

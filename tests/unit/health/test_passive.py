@@ -368,3 +368,16 @@ def test_a_mark_of_a_server_that_left_is_forgotten() -> None:
     scene.registry.replace([builders.pool(scene.servers[1])])
     scene.wait(1.0)
     assert not scene.marks._mirrored
+
+
+def test_a_mark_that_others_have_not_lifted_yet_is_no_news() -> None:
+    """A server that its checks brought up is let in at once, though another process still tells of its mark."""
+    scene = Scene(2)
+    server = scene.servers[0]
+    scene.marks.mirror(scene.pool, server, scene.clock.now + 50.0)
+    scene.marks.clear(server)
+    scene.marks.mirror(scene.pool, server, scene.clock.now + 50.0)
+    assert scene.marked() == ""
+    scene.wait(2.0)
+    scene.marks.mirror(scene.pool, server, scene.clock.now + 50.0)
+    assert scene.marked() == "a"
