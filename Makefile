@@ -21,9 +21,6 @@ ROUNDS ?=
 SECONDS ?=
 DOCS ?=
 
-# Tests that run at one time.
-JOBS ?= 3
-
 MINUTES ?= 10
 SEED ?=
 
@@ -32,7 +29,7 @@ INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNIT
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rounds $(ROUNDS)) \
     $(if $(SECONDS),--seconds $(SECONDS)) --workloads '$(WORKLOADS)' --peers '$(PEERS)'
 
-.PHONY: help run test check lint type fmt docs venv bench bench-deps soak install uninstall deploy reload status clean
+.PHONY: help run test check coverage lint type fmt docs venv bench bench-deps soak install uninstall deploy reload status clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
@@ -41,10 +38,12 @@ run: $(VENV)/.installed ## two demo servers, L4 on :8000 and L7 on :8080, until 
 	@exec $(BIN)/python -m scripts.run
 
 test: $(VENV)/.installed-dev ## every test, in random order
-	@$(BIN)/pytest -n $(JOBS) --dist loadscope $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
-check: lint type ## what CI runs: lint, types, and every test with its coverage
-	@$(BIN)/pytest -n $(JOBS) --dist loadscope --cov $(ARGS)
+check: lint type test ## what CI runs: lint, types, and every test
+
+coverage: $(VENV)/.installed-dev ## every test, and which lines none of them runs; takes half as long again
+	@$(BIN)/pytest --cov $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style and formatting, changing nothing
 	@$(BIN)/ruff check .

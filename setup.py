@@ -37,7 +37,6 @@ DEV = [
     "pytest-cov>=7",  # From here on it leaves processes to coverage.
     "pytest-randomly>=3.16",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.6",  # Most of the tests wait for processes, which others can use.
     "pyuwsgi>=2.0.28; sys_platform == 'linux'",  # uWSGI, where there is no compiler.
     "ruff>=0.9",
     "types-gevent",
