@@ -67,11 +67,6 @@ class Proxy:
         site = self._sites.get(listener.name)
         if site is None or site.listener is not listener:
             site = self.site(listener)
-        response = self._forward(request, listener, site)
-        site.statuses[response.status] += 1
-        return response
-
-    def _forward(self, request: Request, listener: ListenerConfig, site: Site) -> Response:
         if not site.is_plain:
             return site.serve(request, self._send)
         try:
@@ -91,10 +86,12 @@ class Proxy:
             if not name:
                 raise NoRoute("no route matches")
             pool = self.registry.pool(name)
-            return self._exchange(request, pool, fields, target, host, client, trusted).run()
+            response = self._exchange(request, pool, fields, target, host, client, trusted).run()
         except DestonError as error:
             site.tell(error)
-            return refusal(error, named=_named(request))
+            response = refusal(error, named=_named(request))
+        site.statuses[response.status] += 1
+        return response
 
     def site(self, listener: ListenerConfig) -> Site:
         """The rules of a listener."""

@@ -290,6 +290,7 @@ class Site:
 
     def _finished(self, response: Response, asked: Asked) -> Response:
         """A response after the rules; the client is counted until it was sent."""
+        self.statuses[response.status] += 1
         way = asked.way or self._way_without_route
         if way.map_back and asked.pool is not None and asked.server is not None:
             client = Origin(self._scheme(asked, asked.came), asked.host)
