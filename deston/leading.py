@@ -1,8 +1,9 @@
 """The lead: which one of the processes of a host checks health.
 
 What lives here: the lock whose holder leads.
-What must not: what a leader does (``sharing``).
-Invariant: the lock is the kernel's, so that one whose holder dies, however that comes, is free at once.
+What must not: what a leader does, and when one is to be replaced (``sharing``).
+Invariant: the lock is the kernel's, so that one whose holder dies, however that comes, is free at once; who holds one
+that is not in place any more leads no more.
 """
 
 from __future__ import annotations
@@ -44,6 +45,19 @@ class Lead:
             return False
         self._lock = descriptor
         return True
+
+    def take_over(self) -> bool:
+        """Lead instead of a holder that hangs: its lock is put out of place; whether that is so.
+
+        Where two do this at once, the later one leads. Raises ``StoreError``.
+        """
+        try:
+            os.unlink(self._file)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StoreError(f"{self._file}: it cannot be replaced: {error.strerror}") from error
+        return self.take()
 
     def give_up(self) -> None:
         """Let another process lead."""

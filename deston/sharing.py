@@ -36,6 +36,8 @@ log = logging.getLogger("deston.sharing")
 TICK, TICK_PER_SERVER = 0.05, 0.0005
 # How often a process beats, tries to lead, and looks for the dead.
 BEAT = 0.5
+# For how long a leader may be silent before another process leads, in seconds: longer than a busy machine stalls one.
+MOST_SILENCE = 3.0
 
 _HEALTHS = (Health.UNCHECKED, Health.UP, Health.DOWN)
 
@@ -182,7 +184,7 @@ class Sharing:
     # --- health
 
     def _share_health(self, board: Board) -> None:
-        if self._monitor.leads:
+        if self._monitor.leads and board.leader == os.getpid():
             self._tell_health(board)
         else:
             for pool in self._registry:
@@ -219,7 +221,7 @@ class Sharing:
         if self._lead.is_held and not self._lead.is_in_place:
             self._lead.give_up()
             self._monitor.lead(False)
-        if self._lead.is_held or not self._lead.take():
+        if self._lead.is_held or not (self._lead.take() or self._take_over(board)):
             return
         board.leader = os.getpid()
         for pool in self._registry:
@@ -228,6 +230,16 @@ class Sharing:
             server.check_tally = board.health(row)[3:]
         self._told.clear()
         self._monitor.lead(True)
+
+    def _take_over(self, board: Board) -> bool:
+        """Lead where the leader was stopped, or hangs."""
+        silent = board.leader
+        if not board.is_leader_silent(MOST_SILENCE):
+            return False
+        is_taken = self._lead.take_over()
+        if is_taken:
+            log.warning("the worker %d has been silent for over %g s: it checks health no more", silent, MOST_SILENCE)
+        return is_taken
 
     # --- changes
 

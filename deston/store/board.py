@@ -107,6 +107,11 @@ class Board:
     def leader(self, process: int) -> None:
         self._whole[_LEADER] = process
 
+    def is_leader_silent(self, seconds: float) -> bool:
+        """Whether the leader has a place, and has not beaten for so long: it was stopped, or hangs."""
+        beats = [one.at for one in self.workers() if one.process == self.leader]
+        return bool(beats) and time.monotonic() - max(beats) > seconds
+
     # --- workers
 
     def take_place(self) -> int:
@@ -167,7 +172,7 @@ class Board:
 
     def _put_worker(self, place: int, process: int, since: int, revision: int) -> None:
         at = _worker_at(place)
-        self._whole[at + 1], self._whole[at + 2], self._real[at + 3] = since, revision, time.time()
+        self._whole[at + 1], self._whole[at + 2], self._real[at + 3] = since, revision, time.monotonic()
         self._whole[at] = process  # Last: who sees the process sees what belongs to it.
 
     def worker(self, place: int) -> WorkerPlace:

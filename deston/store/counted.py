@@ -62,7 +62,10 @@ class Found(NamedTuple):
 
 
 class WorkerPlace(NamedTuple):
-    """A worker: its process and when that began, the revision of the store that it has applied, when it last wrote."""
+    """A worker: its process and when that began, the revision of the store that it has applied, and its last beat.
+
+    The beat is in seconds of the monotonic clock, which all processes of a machine have in common.
+    """
 
     place: int
     process: int

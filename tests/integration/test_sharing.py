@@ -163,6 +163,26 @@ def test_each_server_is_checked_once(mortal: Site) -> None:
     assert site.server("a")["check"]["reason"]
 
 
+def test_a_leader_that_was_stopped_leads_no_more(mortal: Site) -> None:
+    """Nobody waits for its checks; when it goes on it follows, and its late checks change nothing."""
+    wait_until(lambda: leader(mortal), "a leader")
+    wait_until(lambda: mortal.server("b")["health"] == "up", "the first checks")
+    first, flips = leader(mortal), mortal.server("b")["check"]["flips"]
+    os.kill(first, signal.SIGSTOP)
+    try:
+        mortal.servers["a"].stop()
+        wait_until(lambda: mortal.server("a")["health"] == "down", "the check of another")
+        second = leader(mortal)
+        assert second not in (0, first)
+    finally:
+        os.kill(first, signal.SIGCONT)
+    mortal.wait_for("b")
+    assert leader(mortal) == second
+    assert mortal.server("b")["check"]["flips"] == flips
+    wait_until(lambda: not any("(deleted)" in lock for lock in locks(mortal)), "one lock")
+    assert len(locks(mortal)) == 1
+
+
 def test_a_killed_worker_leaves_no_count(site: Site) -> None:
     """What it had under way is gone with it."""
     thread = threading.Thread(target=_ask_in_vain, args=(site.l7.address,))
@@ -379,9 +399,13 @@ def test_a_folder_that_was_taken_away(mortal: Site) -> None:
     wait_until(lambda: len(mortal.status()["workers"]) == 4 and leader(mortal), "four workers and a leader")
     mortal.done("server", "drain", "app", "a")
     mortal.wait_for("b")
-    locks = {one for one in open_files(mortal) if one.startswith(str(mortal.file.parent)) and "monitor.lock" in one}
-    assert len(locks) == 1
-    assert "(deleted)" not in locks.pop()
+    assert len(locks(mortal)) == 1
+    assert "(deleted)" not in locks(mortal).pop()
+
+
+def locks(site: Site) -> set[str]:
+    """Those by which the workers of a site lead."""
+    return {one for one in open_files(site) if one.startswith(str(site.file.parent)) and "monitor.lock" in one}
 
 
 def open_files(site: Site) -> set[str]:

@@ -47,6 +47,18 @@ def test_a_lock_that_was_deleted_is_not_in_place(tmp_path: Path) -> None:
     assert not lead.is_in_place
 
 
+def test_one_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """Its lock is put out of place, from which it knows when it goes on."""
+    file = str(tmp_path / "lock")
+    hanging, other = Lead(file), Lead(file)
+    assert hanging.take()
+    assert other.take_over()
+    assert (hanging.is_in_place, other.is_in_place) == (False, True)
+    hanging.give_up()
+    assert not hanging.take()
+    other.give_up()
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="it cannot be used: No such file"):
         Lead(str(tmp_path / "nowhere" / "lock")).take()

@@ -165,3 +165,14 @@ def test_nobody_sees_half_of_a_number(file: str) -> None:
             seen |= {(board.counts(1, 0).active, board.counts(1, 0).latency) for _ in range(100)}
     assert {active for active, _ in seen} <= {0, -1, 1 << 40}
     assert {latency for _, latency in seen} <= {0.0, 1e300}
+
+
+def test_a_leader_that_beats_no_more(file: str) -> None:
+    """One without a place cannot be told from one that is about to take it."""
+    board = Board(file)
+    assert not board.is_leader_silent(-1.0)
+    board.leader = os.getpid()
+    assert not board.is_leader_silent(-1.0)
+    board.beat(board.take_place(), 1)
+    assert board.is_leader_silent(-1.0)
+    assert not board.is_leader_silent(1e6)
