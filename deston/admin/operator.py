@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from deston.admin.saving import Edit, save, with_option
+from deston.admin.saving import Edit, saved, with_option
 from deston.admin.status import status
 from deston.balancer.policies import make_policy
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
@@ -152,8 +152,9 @@ class Operator:
         with alone_with_file(self.config):
             self.config = load(self.config.file)
             changes.require_possible(self.config, self.state.changes, change)
-            save(self.config.file, change.pool, change.server, edit)
-            tell(self.config, self._store.update(lambda now: changes.settle(now, change), reloads=True))
+            with saved(self.config.file, change.pool, change.server, edit):
+                state = self._store.update(lambda now: changes.settle(now, change), reloads=True)
+            tell(self.config, state)
 
     def reload(self) -> str:
         """Have every process read the file again.

@@ -8,23 +8,25 @@ been found to be good.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from deston.config.lines import Entry, read_entries
 from deston.config.load import load
 from deston.config.rust import is_rust_form
-from deston.errors import ChangeRefused, ConfigError
+from deston.errors import ChangeRefused, ConfigError, StoreError
 
 #: From a server's line to what it shall be; either is None where there is none.
 Edit = Callable[[str | None], str | None]
 
 
-def save(file: str, pool: str, server: str, edit: Edit) -> None:
-    """Change the line of a server in a file.
+@contextlib.contextmanager
+def saved(file: str, pool: str, server: str, edit: Edit) -> Iterator[None]:
+    """Change the line of a server in a file, for good if the processes can be told, which is done within.
 
-    Raises ``ChangeRefused`` where that cannot be, and changes nothing then.
+    Raises ``ChangeRefused`` where that cannot be, and changes nothing then; nor where ``StoreError`` is raised within.
     """
     file = os.path.realpath(file)  # A link stays one.
     if is_rust_form(file):
@@ -33,6 +35,11 @@ def save(file: str, pool: str, server: str, edit: Edit) -> None:
         with open(file, encoding="utf-8", newline="") as stream:
             text = stream.read()
         _replace(file, edited(text, pool, server, edit))
+        try:
+            yield
+        except StoreError:
+            _replace(file, text)
+            raise
     except OSError as error:
         raise ChangeRefused(f"{file}: it cannot be written: {error.strerror}") from error
 

@@ -35,7 +35,7 @@ class SqliteStore:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen = 0
 
     def read(self) -> State:
         with self._transaction("DEFERRED") as connection:
@@ -56,7 +56,7 @@ class SqliteStore:
             return _read(connection)
 
     def has_changed(self) -> bool:
-        known, self._seen = self._seen, (_changed_at(self.file), _changed_at(f"{self.file}-wal"))
+        known, self._seen = self._seen, _changed_at(self.file)
         return known != self._seen
 
     def close(self) -> None:
@@ -75,7 +75,6 @@ class SqliteStore:
             self._make()
             with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
                 if _version(connection) != _VERSION:
-                    # SQLite does not wait where two change the way in which a file is written.
                     with alone(f"{self.file}.lock"):
                         _prepare(connection)
                 connection.execute(f"BEGIN {kind}")
@@ -83,7 +82,8 @@ class SqliteStore:
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # What failed for want of room has been taken back already.
+                        connection.execute("ROLLBACK")
                     raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.file}: {_sentence(error, self.file)}") from error
@@ -106,7 +106,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
         return  # Another process was faster.
     if version > _VERSION:
         raise sqlite3.DatabaseError(f"it was made by a later version of Deston (format {version})")
-    connection.execute("PRAGMA journal_mode = WAL")
+    # Not WAL, by which even a reader makes files: what is stored has to be known on a disk that is full, too.
+    connection.execute("PRAGMA journal_mode = DELETE")
     # A new file begins with the microseconds since the epoch as its revision, which is later than that of one that was
     # moved away, however fast that was changed: nobody takes what the new file says for what is known.
     schema = _SCHEMA.format(first=time.time_ns() // 1000)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +110,23 @@ def test_a_file_of_a_later_version_is_told(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="made by a later version of Deston"):
         SqliteStore(file).read()
+
+
+def test_what_is_stored_is_known_on_a_full_disk(tmp_path: Path) -> None:
+    """Whoever reads writes nothing; a change is refused, and nothing of it stays."""
+    store = SqliteStore(str(tmp_path / "run" / "x.db"))
+    known = store.update(plus(A))
+    code = (
+        "import resource, sys; from deston.store.sqlite import SqliteStore; from deston.errors import StoreError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); store = SqliteStore(sys.argv[1]); store.read()\n"
+        "try: store.demand_reload()\n"
+        "except StoreError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, store.file], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.startswith(store.file)
+    assert "rollback" not in done.stdout
+    assert store.read() == known
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deston.admin.saving import edited, save, with_option
-from deston.errors import ChangeRefused
+from deston.admin.saving import edited, saved, with_option
+from deston.errors import ChangeRefused, StoreError
 
 TEXT = """# the pools
 [global]
@@ -88,27 +88,44 @@ def test_an_option(line: str, option: str, value: str, new: str) -> None:
     assert with_option(line, option, value) == new
 
 
-def test_a_file_that_would_not_be_good_stays(tmp_path: Path) -> None:
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """One that is good as it is."""
     file = tmp_path / "deston.conf"
     file.write_text(
         TEXT.replace("    [[empty]]\n        [[[servers]]]\n", "").replace("            [[[h", "        [[[h")
     )
+    return file
+
+
+def test_a_file_that_would_not_be_good_stays(file: Path) -> None:
     before = file.read_text()
-    with pytest.raises(ChangeRefused, match="is left as it is"):
-        save(str(file), "app", "a", lambda line: "nowhere")
+    with (
+        pytest.raises(ChangeRefused, match="is left as it is"),
+        saved(str(file), "app", "a", lambda line: "nowhere"),
+    ):
+        pytest.fail("nothing is to be told")
     assert file.read_text() == before
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_cannot_be_told_is_taken_back(file: Path) -> None:
+    """A full disk of ``run_dir``, for one: the next reload must not bring what was refused."""
+    before = file.read_text()
+    saving = saved(str(file), "app", "a", lambda line: "127.0.0.1:3009")
+    saving.__enter__()
+    assert "127.0.0.1:3009" in file.read_text()
+    assert not saving.__exit__(StoreError, StoreError("the disk is full"), None)
+    assert file.read_text() == before
+    assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_the_owner_stays(tmp_path: Path) -> None:
+def test_the_owner_stays(file: Path) -> None:
     """What root saves can still be read by the service."""
-    file = tmp_path / "deston.conf"
-    file.write_text(
-        TEXT.replace("    [[empty]]\n        [[[servers]]]\n", "").replace("            [[[h", "        [[[h")
-    )
     os.chmod(file, 0o600)
     os.chown(file, 65534, 65534)
-    save(str(file), "app", "a", lambda line: "127.0.0.1:3009")
+    with saved(str(file), "app", "a", lambda line: "127.0.0.1:3009"):
+        pass
     assert (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) == (65534, 65534, 0o600)
     assert "127.0.0.1:3009" in file.read_text()
