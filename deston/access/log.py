@@ -81,16 +81,22 @@ class AccessLog:
             lines, self._lines = self._lines, []
             if not lines:
                 return
-            try:
-                if self._sink.may_block and not self._threaded:
-                    gevent.get_hub().threadpool.apply(self._sink.write, (lines,))
-                else:
-                    self._sink.write(lines)
-            except Exception as error:  # Whatever it is, the lines that come later are to be tried.
+            if self._sink.may_block and not self._threaded:
+                error = gevent.get_hub().threadpool.apply(self._write, (lines,))
+            else:
+                error = self._write(lines)
+            self._is_in_trouble = self._is_in_trouble and error is not None
+            if error is not None:
                 self.lost += len(lines)
                 self._tell(f"cannot be written: {getattr(error, 'strerror', None) or error}")
-            else:
-                self._is_in_trouble = False
+
+    def _write(self, lines: list[str]) -> Exception | None:
+        """What came of it is returned: gevent prints a traceback of whatever is raised in its threads."""
+        try:
+            self._sink.write(lines)
+        except Exception as error:  # Whatever it is, the lines that come later are to be tried.
+            return error
+        return None
 
     def _tell(self, what: str) -> None:
         """Tell of trouble once, until it is over."""

@@ -86,8 +86,8 @@ def write_and_wait(one: AccessLog, sink: Sink, fails: bool) -> None:
     wait_until(lambda: one.lost + len(sink.batches) > done, "the outcome", gevent.sleep)
 
 
-def test_a_sink_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Until it is over; then the next failure is news again."""
+def test_a_sink_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """Until it is over; then the next failure is news again. A full disk is no fault of Deston: no traceback."""
     sink = Sink()
     one = AccessLog(sink, "x")
     with caplog.at_level(logging.ERROR, "deston.access"):
@@ -98,6 +98,7 @@ def test_a_sink_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture) -> 
         "the access log x cannot be written: No space left on device; lines lost so far: 3",
     ]
     one.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_one_log_for_a_target(tmp_path: Path) -> None:
