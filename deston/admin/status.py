@@ -110,7 +110,7 @@ def _server(server: ServerConfig, address: str, counts: Counts, found: Found, ch
         "marked": round(max(0.0, counts.marked - time.monotonic()), 1),
         "not_marked": REFUSALS[counts.refusal] if 0 <= counts.refusal < len(REFUSALS) else "",
         "check": {
-            "last": round(time.time() - found.at, 1) if found.at else None,
+            "last": round(max(0.0, time.time() - found.at), 1) if found.at else None,
             "reason": found.reason,
             "count": found.checks,
             "failed": found.failed,

@@ -15,6 +15,9 @@ TEXTS = [*MODULES, *(ROOT / "deston").rglob("*.ini"), *(path for path in (ROOT /
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 60
 # Not in the vocabulary: it means a group to HAProxy, one member to others, and input and output to some.
+# Who reads the clock of the wall, which jumps: only to tell a person when something was, or to be unlike all before.
+WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|\bdatetime\.now\(")
+TELLS_THE_TIME = {"admin/status.py", "sharing.py", "l4/record.py", "l7/record.py", "store/sqlite.py"}
 FORBIDDEN = re.compile(r"\bbackends?\b", re.IGNORECASE)
 
 
@@ -38,3 +41,8 @@ def test_a_module_can_be_read_in_one_go(path: Path) -> None:
 def test_words_that_mean_several_things_are_not_used(path: Path) -> None:
     """Neither code nor configuration uses a word that the vocabulary rules out."""
     assert FORBIDDEN.findall(path.read_text(encoding="utf-8")) == []
+
+
+def test_nothing_is_decided_by_a_clock_that_jumps() -> None:
+    found = {str(path.relative_to(ROOT / "deston")) for path in MODULES if WALL_CLOCK.search(path.read_text("utf-8"))}
+    assert {name for name in found if not name.startswith("simulate/")} <= TELLS_THE_TIME
