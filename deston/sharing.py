@@ -32,7 +32,8 @@ from deston.store.places import monitor_lock, open_board, open_store
 
 log = logging.getLogger("deston.sharing")
 
-# How often leases are told and taken, in seconds, and what each server adds to that: half a second for a thousand.
+# How often it is looked for changes, and leases are told and taken, in seconds; and what each server adds to the latter:
+# half a second for a thousand.
 TICK, TICK_PER_SERVER = 0.05, 0.0005
 # How often a process beats, tries to lead, and looks for the dead.
 BEAT = 0.5
@@ -64,7 +65,7 @@ class Sharing:
         #: What there is to be told of this process beyond its servers.
         self.sources: list[Source] = []
         self._told: dict[Server, Found] = {}
-        self._next_beat = 0.0
+        self._next_counts = self._next_beat = 0.0
         self._troubles: dict[str, str] = {}
         # Until somebody has decided: a process that is alone leads at once.
         monitor.leads = False
@@ -83,7 +84,7 @@ class Sharing:
     def run(self) -> None:
         """Take part for ever: the body of a greenlet."""
         while True:
-            gevent.sleep(max(TICK, TICK_PER_SERVER * len(self.publishing.rows)), ref=False)
+            gevent.sleep(TICK, ref=False)
             if self._board is not None:
                 self._turn()
             elif time.monotonic() >= self._next_beat:
@@ -133,13 +134,17 @@ class Sharing:
             board.leader = os.getpid()
         self.publishing.forget_rows()
         self._told.clear()
-        self._next_beat = 0.0
+        self._next_counts = self._next_beat = 0.0
 
     def _turn(self) -> None:
         """One turn: whatever part of it fails, the others are tried, and all of them in the next one."""
-        parts: dict[str, Callable[[Board], None]] = {"counts": self._share_counts, "health": self._share_health}
-        if time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + BEAT
+        parts: dict[str, Callable[[Board], None]] = {}
+        now = time.monotonic()
+        if now >= self._next_counts:
+            self._next_counts = now + TICK_PER_SERVER * len(self.publishing.rows)
+            parts |= {"counts": self._share_counts, "health": self._share_health}
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT
             parts |= {"beat": self._beat, "figures": self._tell_figures}
         parts["changes"] = self._share_changes
         for name, part in parts.items():
