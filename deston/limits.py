@@ -1,20 +1,26 @@
 """Limits on single clients: who may come, how often, and how many at once. Pure: the clock is handed in.
 
 What lives here: access lists, token buckets, and counts of what is open, each for one client or another key.
-What must not: what a client is told (``l4``, ``l7``), limits on all clients together.
-Invariant: the tables are bounded, whatever keys come.
+What must not: what a client is told (``l4``, ``l7``), and where other processes' counts come from (``sharing``).
+Invariant: the tables are bounded, whatever keys come; what they count is of the whole machine, as soon as it is shared.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import threading
+import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
+from weakref import WeakSet
 
 from deston.networks import AnyNetwork, Networks
+from deston.tables import OpenTable, RateTable, fingerprint
 
-# Keys whose rate is remembered, in each of two generations: about 20 MiB at the most.
+# Keys whose rate is remembered by a process that counts for itself: 1 MiB.
 MOST_REMEMBERED = 65536
+# A burst may bring so many times the connections of a second.
+BURST = 2
 
 
 class AccessRules:
@@ -35,59 +41,153 @@ class AccessRules:
         return f"<AccessRules allow {self._allow!r} deny {self._deny!r}>"
 
 
-class Buckets:
-    """A token bucket for each key, in two generations: ``rate`` tokens a second, ``burst`` of them at the most.
+class Counting(Protocol):
+    """What counts open things."""
 
-    A full generation becomes the old one, and the one before it is forgotten: who comes again is moved to the young one
-    with what it has used. So the table is bounded and never searched, and only a key that stayed away while as many
-    others came as the table holds is given a full bucket again.
+    def tell(self) -> None:
+        """Tell other processes how many there are."""
+
+
+class HostCounts:
+    """Where the limits of this process count: for itself, or together with other processes of the machine.
+
+    Places of other processes are handed in as they come and go.
     """
 
-    __slots__ = ("_burst", "_clock", "_old", "_rate", "_young")
+    def __init__(self) -> None:
+        self.alone()
+        #: Whoever waits for other processes to have fewer open: called from time to time.
+        self.waiting: set[Callable[[], None]] = set()
+        self._counting: WeakSet[Counting] = WeakSet()
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
-        self._rate = rate
-        self._burst = float(burst)
+    def alone(self) -> None:
+        """Count for this process alone."""
+        #: Until when each key has used up its rate; made when it is first needed.
+        self._rates: RateTable | None = None
+        self._open: OpenTable | None = None
+        self._place = 0
+        self._others: tuple[int, ...] = ()
+
+    def share(self, rates: RateTable, opened: OpenTable, place: int) -> None:
+        """Count in these tables, in the part of that number; what was counted alone goes with it."""
+        if self._rates is not None:
+            rates.include(self._rates)
+        self._rates, self._open, self._place = rates, opened, place
+        opened.clear(place)
+        for one in self._counting:
+            one.tell()
+
+    def see(self, others: Iterable[int]) -> None:
+        """These are the places of other processes now; whoever waits for them looks again."""
+        self._others = tuple(others)
+        for look in tuple(self.waiting):
+            look()
+
+    @property
+    def rates(self) -> RateTable:
+        """The table of rates."""
+        if self._rates is None:
+            memory = memoryview(bytearray(16 * MOST_REMEMBERED))
+            self._rates = RateTable(memory[: 8 * MOST_REMEMBERED].cast("q"), memory[8 * MOST_REMEMBERED :].cast("d"))
+        return self._rates
+
+    def include(self, one: Counting) -> None:
+        """Have what this one counts told to other processes from now on."""
+        self._counting.add(one)
+        one.tell()
+
+    def put(self, key: int, count: int) -> None:
+        """Tell how many things of a key are open here."""
+        if self._open is not None:
+            self._open.put(self._place, key, count)
+
+    def elsewhere(self, key: int) -> int:
+        """How many things of a key are open in other processes."""
+        return self._open.sum(self._others, key) if self._open is not None and self._others else 0
+
+
+def connection_rate(listener: str, per_second: int, clock: Callable[[], float], counts: HostCounts) -> Buckets | None:
+    """The buckets of those who connect to a listener; None where they may come as often as they like."""
+    return Buckets(f"connections of {listener}", per_second, per_second * BURST, clock, counts) if per_second else None
+
+
+class Buckets:
+    """A token bucket for each key: ``rate`` tokens a second, ``burst`` of them at the most.
+
+    Buckets of the same name, rate and burst are the same, also after a reload and in other processes.
+    """
+
+    __slots__ = ("_burst", "_clock", "_counts", "_each", "_name")
+
+    def __init__(
+        self,
+        name: str,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float] = time.monotonic,
+        counts: HostCounts | None = None,
+    ) -> None:
+        self._name = f"{name}\0{rate:g}/{burst}"
+        self._each = 1.0 / rate
+        self._burst = burst
         self._clock = clock
-        self._young: dict[str, tuple[float, float]] = {}
-        self._old: dict[str, tuple[float, float]] = {}
+        self._counts = counts or HostCounts()
 
     def take(self, key: str) -> float:
         """Take a token if there is one: the tokens that are left.
 
         Where there is none, a negative number: how much was missing to one.
         """
-        now = self._clock()
-        tokens, since = self._young.get(key) or self._old.get(key) or (self._burst, now)
-        # A clock that went back, as those of some virtual machines do, takes nothing away.
-        tokens = min(self._burst, tokens + max(0.0, now - since) * self._rate)
-        left = tokens - 1.0
-        if key not in self._young and len(self._young) >= MOST_REMEMBERED:
-            self._old, self._young = self._young, {}
-        self._young[key] = (tokens if left < 0 else left), now
-        return left
+        return self._counts.rates.take(fingerprint(self._name, key), self._clock(), self._each, self._burst)
 
     def __repr__(self) -> str:
-        return f"<Buckets {len(self._young) + len(self._old)} keys>"
+        return f"<Buckets of {self._name!r}>"
 
 
 class OpenByClient:
-    """How many things of each client are open; ``limit`` is how many may be, 0 for any number."""
+    """How many things of each client are open; ``limit`` is how many may be on the machine, 0 for any number."""
 
-    __slots__ = ("_lock", "_open", "limit")
+    __slots__ = ("__weakref__", "_counts", "_is_told", "_limit", "_lock", "_name", "_open")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, name: str, limit: int, counts: HostCounts | None = None) -> None:
+        self._name = name
+        self._counts = counts or HostCounts()
         self._lock = threading.Lock()  # Requests may run in threads.
         self._open: dict[str, int] = {}
+        self._is_told = False
+        self.limit = limit
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        if limit and not self._is_told:
+            self._is_told = True  # Also when there is no limit any more, until the last has left.
+            self._counts.include(self)
+
+    def tell(self) -> None:
+        """Tell other processes what is open."""
+        with self._lock:
+            for client, count in self._open.items():
+                self._counts.put(fingerprint(self._name, client), count)
 
     def enter(self, client: str) -> bool:
         """Count one more, where there may be; whether there may."""
         with self._lock:
-            count = self._open.get(client, 0)
-            if 0 < self.limit <= count:
+            count = self._open.get(client, 0) + 1
+            if not self._is_told:
+                self._open[client] = count
+                return True
+            key = fingerprint(self._name, client)
+            # Told before it is looked for others: of two who come at the same moment both would be let in else.
+            self._counts.put(key, count)
+            if 0 < self._limit < count + self._counts.elsewhere(key):
+                self._counts.put(key, count - 1)
                 return False
-            self._open[client] = count + 1
+            self._open[client] = count
             return True
 
     def leave(self, client: str) -> None:
@@ -98,6 +198,8 @@ class OpenByClient:
                 self._open[client] = left
             else:
                 self._open.pop(client, None)
+            if self._is_told:
+                self._counts.put(fingerprint(self._name, client), max(0, left))
 
     def __len__(self) -> int:
         return len(self._open)

@@ -28,12 +28,13 @@ from deston.publishing import Publishing
 from deston.store.base import State, Store
 from deston.store.board import Board
 from deston.store.counted import Found
-from deston.store.places import monitor_lock, open_board, open_store
+from deston.store.limit_tables import LimitTables
+from deston.store.places import monitor_lock, open_board, open_limit_tables, open_store
 
 log = logging.getLogger("deston.sharing")
 
-# How often it is looked for changes, and leases are told and taken, in seconds; and what each server adds to the latter:
-# half a second for a thousand.
+# How often it is looked for changes, and leases are told and taken, in seconds; and what each server adds to the time
+# between the latter: half a second for a thousand.
 TICK, TICK_PER_SERVER = 0.05, 0.0005
 # How often a process beats, tries to lead, and looks for the dead.
 BEAT = 0.5
@@ -59,7 +60,8 @@ class Sharing:
         # The revision that is in force here.
         self._applied = 0
         self._board: Board | None = None
-        self._place = 0
+        self._place = self._tables_of = 0
+        self._tables: LimitTables | None = None
         self._lead = Lead(monitor_lock(config))
         self.publishing = Publishing(registry, monitor.marks)
         #: What there is to be told of this process beyond its servers.
@@ -100,6 +102,7 @@ class Sharing:
         board, self._board = self._board, None
         if board is None:
             return
+        self._leave_tables()
         try:
             self.publishing.tell(board, self._place)
             board.leave_place(self._place)
@@ -145,7 +148,7 @@ class Sharing:
             parts |= {"counts": self._share_counts, "health": self._share_health}
         if now >= self._next_beat:
             self._next_beat = now + BEAT
-            parts |= {"beat": self._beat, "figures": self._tell_figures}
+            parts |= {"beat": self._beat, "figures": self._tell_figures, "limits": self._take_tables}
         parts["changes"] = self._share_changes
         for name, part in parts.items():
             try:
@@ -160,6 +163,23 @@ class Sharing:
             self.publishing.tell(board, self._place)
             self.publishing.take(board, self._place)
         self._tell("servers", "; ".join(self.publishing.unshared.values()))
+
+        self._registry.counts.see(one.place for one in board.workers() if one.place != self._place)
+
+    def _take_tables(self, board: Board) -> None:
+        """Count limits with the other processes, on tables that all of them have."""
+        if self._tables is not None and self._tables.is_in_place and self._tables_of == self._place:
+            return
+        self._leave_tables()
+        tables = self._tables = open_limit_tables(self._config)
+        self._tables_of = self._place
+        self._registry.counts.share(tables.rates, tables.open, self._place)
+
+    def _leave_tables(self) -> None:
+        self._registry.counts.alone()
+        tables, self._tables = self._tables, None
+        if tables is not None:
+            tables.close()
 
     def _beat(self, board: Board) -> None:
         if not board.is_in_place:

@@ -1,6 +1,6 @@
 """The registry: every pool of a process by its name.
 
-What lives here: the lookup, and the replacement of all pools by one reference.
+What lives here: the lookup, the replacement of all pools by one reference, and what outlives it.
 What must not: building pools from configuration (``deston.build`` does).
 Invariant: a reader sees either the old set of pools or the new one, never a mixture.
 """
@@ -11,14 +11,17 @@ from collections.abc import Iterable, Iterator
 
 from deston.balancer.pool import Pool
 from deston.errors import UnknownPool
+from deston.limits import HostCounts
 
 
 class Registry:
     """The pools of a process by name."""
 
-    __slots__ = ("_pools",)
+    __slots__ = ("_pools", "counts")
 
     def __init__(self, pools: Iterable[Pool] = ()) -> None:
+        #: Where limits on clients count, of this process or of all of the machine.
+        self.counts = HostCounts()
         self._pools: dict[str, Pool] = {}
         self.replace(pools)
 

@@ -13,10 +13,7 @@ from collections.abc import Callable
 
 from deston.config.model import ListenerConfig
 from deston.l4.refusals import Refusal
-from deston.limits import AccessRules, Buckets, OpenByClient, client_of
-
-# A burst may bring so many times the connections of a second.
-BURST = 2
+from deston.limits import AccessRules, HostCounts, OpenByClient, client_of, connection_rate
 
 
 class Admission:
@@ -26,23 +23,24 @@ class Admission:
     A client on a unix socket has no address, and no rule is about it.
     """
 
-    __slots__ = ("_access", "_buckets", "_clock", "_open", "_per_second", "is_trivial")
+    __slots__ = ("_access", "_buckets", "_clock", "_counts", "_open", "is_trivial")
 
-    def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: ListenerConfig,
+        clock: Callable[[], float] = time.monotonic,
+        counts: HostCounts | None = None,
+    ) -> None:
         self._clock = clock
-        self._open = OpenByClient(0)
-        self._per_second = 0
-        self._buckets: Buckets | None = None
+        self._counts = counts or HostCounts()
+        self._open = OpenByClient(f"clients of {config.name}", 0, self._counts)
         self.configure(config)
 
     def configure(self, config: ListenerConfig) -> None:
         """Take over what a reload changed; what was counted stays, that of a rate as long as this is the same."""
-        rate = config.connection_rate
         self._access = AccessRules(config.allow, config.deny)
         self._open.limit = config.max_connections_per_client
-        if rate != self._per_second:
-            self._per_second = rate
-            self._buckets = Buckets(rate, rate * BURST, self._clock) if rate else None
+        self._buckets = connection_rate(config.name, config.connection_rate, self._clock, self._counts)
         #: Whether there is no rule at all, so that nobody needs to ask; counts go on until the last has left.
         self.is_trivial = self._access.is_trivial and not (self._open.limit or self._buckets or len(self._open))
 

@@ -18,6 +18,7 @@ from deston.l4.admission import Admission
 from deston.l4.client import Client
 from deston.l4.refusals import Refusal, Refused
 from deston.l4.sni import SniRouter
+from deston.limits import HostCounts
 from deston.net.client_hello import LONGEST_CLIENT_HELLO, ClientHello, parse_client_hello
 from deston.net.preface import Preface
 from deston.net.proxy_protocol import LONGEST_HEADER, TLV_UNIQUE_ID, parse_proxy_header
@@ -29,8 +30,10 @@ from deston.networks import Networks
 class Reception:
     """What one listener asks of its clients. Raises ``StartError`` for a certificate that cannot be used."""
 
-    def __init__(self, config: ListenerConfig, routes: Iterable[RouteConfig] = ()) -> None:
-        self.admission = Admission(config)
+    def __init__(
+        self, config: ListenerConfig, routes: Iterable[RouteConfig] = (), counts: HostCounts | None = None
+    ) -> None:
+        self.admission = Admission(config, counts=counts)
         self.configure(config, routes)
 
     def configure(self, config: ListenerConfig, routes: Iterable[RouteConfig] = ()) -> None:

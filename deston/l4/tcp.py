@@ -72,7 +72,7 @@ class TcpProxy:
         self._dial = dialer
         self._to_pools: dict[Pool, ToPool] = {}
         self.config = config
-        self.reception = Reception(config, routes)
+        self.reception = Reception(config, routes, registry.counts)
 
     def configure(self, config: ListenerConfig, routes: Iterable[RouteConfig] = ()) -> None:
         """Take over what a reload changed of the listener, of routes or of pools."""

@@ -75,10 +75,15 @@ class L4Worker(Worker):  # type: ignore[misc]
         listeners = self.app.config.listeners_of(Protocol.TCP)
         self._slots = Slots()
         routes, registry = self.app.config.routes, self.runtime.registry
-        self.proxies = [TcpProxy(registry, one, routes, Slots(whole=self._slots)) for one in listeners]
+        self.proxies = [TcpProxy(registry, one, routes, self._slots_of(one)) for one in listeners]
         self._access_logs = AccessLogs("deston-l4")
         self._limit_slots()
         self.runtime.tell(self._figures)
+
+    def _slots_of(self, listener: ListenerConfig) -> Slots:
+        from deston.l4.slots import Slots
+
+        return Slots(whole=self._slots, name=listener.name, counts=self.runtime.registry.counts)
 
     def _figures(self) -> Iterator[Figure]:
         for tcp in self.proxies:

@@ -12,34 +12,32 @@ import time
 from collections.abc import Callable
 
 from deston.config.model import ListenerConfig
-from deston.limits import Buckets, OpenByClient, client_of
+from deston.limits import HostCounts, OpenByClient, client_of, connection_rate
 from deston.net.stream import Stream
-
-# A burst may bring so many times the connections of a second.
-BURST = 2
 
 
 class Admission:
     """The limits of one listener for those who connect."""
 
-    def __init__(self, config: ListenerConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: ListenerConfig,
+        clock: Callable[[], float] = time.monotonic,
+        counts: HostCounts | None = None,
+    ) -> None:
         self._clock = clock
-        self._open = OpenByClient(0)
-        self._per_second = 0
-        self._rate: Buckets | None = None
+        self._counts = counts or HostCounts()
+        self._open = OpenByClient(f"clients of {config.name}", 0, self._counts)
         #: How many were turned away.
         self.refused = 0
         self.configure(config)
 
     def configure(self, config: ListenerConfig) -> None:
         """Take over what a reload changed; what was counted stays, that of a rate as long as this is the same."""
-        rate = config.connection_rate
         self._open.limit = config.max_connections_per_client
-        if rate != self._per_second:
-            self._per_second = rate
-            self._rate = Buckets(rate, rate * BURST, self._clock) if rate else None
+        self._rate = connection_rate(config.name, config.connection_rate, self._clock, self._counts)
         #: Whether there is no limit, so that nobody needs to ask.
-        self.is_trivial = not (self._open.limit or rate)
+        self.is_trivial = not (self._open.limit or self._rate)
 
     def enter(self, peer: str) -> bool:
         """Let a client in and count it; whether it may come. A client on a unix socket always may."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from deston.config.http_rules import RateKey, RateLimit
 from deston.errors import TooManyRequests
 from deston.l7.http1 import Field, Named
-from deston.limits import Buckets, client_of
+from deston.limits import Buckets, HostCounts, client_of
 
 # What a client may choose is cut to this length: it is a key of a table.
 _LONGEST_KEY = 128
@@ -25,20 +25,22 @@ class Rate:
 
     __slots__ = ("_buckets", "_config", "_name", "_policy", "_rate")
 
-    def __init__(self, name: str, config: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: RateLimit,
+        clock: Callable[[], float] = time.monotonic,
+        counts: HostCounts | None = None,
+        of: str = "",
+    ) -> None:
+        """``of`` is whose limit it is, where the name alone does not say it."""
         self._config = config
         self._rate = config.requests / config.seconds
-        self._buckets = Buckets(self._rate, config.burst, clock)
+        self._buckets = Buckets(f"requests of {of} {name}", self._rate, config.burst, clock, counts)
         self._name = name
         window = max(1, math.ceil(config.seconds))
         # draft-ietf-httpapi-ratelimit-headers-10.
         self._policy = (b"RateLimit-Policy", b'"%b";q=%d;w=%d' % (name.encode(), config.requests, window))
-
-    def goes_on(self, before: Rate | None) -> Rate:
-        """The limit of before a reload where this one is the same, so that what was counted is; else this one."""
-        if before is None or (before._name, before._config) != (self._name, self._config):
-            return self
-        return before
 
     def take(self, client: str, named: Named) -> list[Field]:
         """Count a request; the fields that tell of what is left. Raises ``TooManyRequests``."""

@@ -81,17 +81,19 @@ class Site:
         self._write = write
         template = listener.access_log_template
         self._template = Template(template) if template else None
+        counts = registry.counts
         self._router = Router(route for route in routes if route.listener in ("", listener.name))
-        self._ways = {route.name: Way(listener, route) for route in routes if not route.is_tcp}
+        self._ways = {route.name: Way(listener, route, counts=counts) for route in routes if not route.is_tcp}
         self._way_without_route = Way(listener)
         self._told_at = -1.0
         self._untold = 0
         self._pages = Pages(listener.error_pages)
         access = AccessRules(listener.allow, listener.deny)
         self._access = None if access.is_trivial else access
-        self._rate = Rate(listener.name, listener.rate_limit) if listener.rate_limit else None
+        limit = listener.rate_limit
+        self._rate = Rate(listener.name, limit, counts=counts) if limit else None
         most = listener.max_requests_per_client
-        self._under_way = OpenByClient(most) if most else None
+        self._under_way = OpenByClient(f"requests of {listener.name}", most, counts) if most else None
         self._id_field = listener.request_id.encode()
         self._id_lowered = self._id_field.lower()
         self.has_routes = not self._router.is_empty
@@ -102,14 +104,10 @@ class Site:
         )  # fmt: skip
 
     def go_on(self, before: Site) -> None:
-        """Take over what was counted of clients by the rules of before a reload, where the limits are the same."""
-        if self._rate is not None:
-            self._rate = self._rate.goes_on(before._rate)
+        """Take over what clients have under way since before a reload."""
         if self._under_way is not None and before._under_way is not None:
             before._under_way.limit = self._under_way.limit
             self._under_way = before._under_way  # Where those leave that are under way.
-        for name in self._ways.keys() & before._ways.keys():
-            self._ways[name].go_on(before._ways[name])
 
     def serve(self, request: Request, send: Send) -> Response:
         """The response to a request."""

@@ -20,7 +20,7 @@ from deston.l7.http1 import Field, Named
 from deston.l7.mirror import Mirroring
 from deston.l7.rates import Rate
 from deston.l7.rewriting import Origin, Prefixes, cookie_for_client, location_for_client
-from deston.limits import AccessRules
+from deston.limits import AccessRules, HostCounts
 
 _NO_ROUTE = RouteConfig(name="")
 
@@ -37,7 +37,11 @@ class Way:
     )  # fmt: skip
 
     def __init__(
-        self, listener: ListenerConfig, route: RouteConfig | None = None, rng: random.Random | None = None
+        self,
+        listener: ListenerConfig,
+        route: RouteConfig | None = None,
+        rng: random.Random | None = None,
+        counts: HostCounts | None = None,
     ) -> None:
         self._rng = rng or random.Random()
         rules = route or _NO_ROUTE
@@ -48,7 +52,8 @@ class Way:
         self._sums = tuple(accumulate(share.weight for share in shares))
         access = AccessRules(rules.allow, rules.deny)
         self._access = None if access.is_trivial else access
-        self._rate = Rate(rules.name, rules.rate_limit) if rules.rate_limit else None
+        limit = rules.rate_limit
+        self._rate = Rate(rules.name, limit, counts=counts, of=f"{listener.name} by") if limit else None
         self.request_rules = FieldRules(listener.request_header, rules.request_header)
         self.response_rules = FieldRules(listener.response_header, rules.response_header)
         self.prefixes = Prefixes.of(rules)
@@ -61,11 +66,6 @@ class Way:
             self._access or self._rate or self.request_rules or self.response_rules or self.map_back or self.mirror
             or self.redirect or self.fixed
         )  # fmt: skip
-
-    def go_on(self, before: Way) -> None:
-        """Take over what was counted for the same route before a reload."""
-        if self._rate is not None:
-            self._rate = self._rate.goes_on(before._rate)
 
     def admit(self, client: str, named: Named) -> list[Field]:
         """Let a request in: the fields that tell of its rate. Raises ``Denied`` and ``TooManyRequests``."""

@@ -154,8 +154,9 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         are_ours = [str(one.bind) for one in listeners] == list(self.cfg.bind) and len(self.sockets) == len(listeners)
         found = zip(self.sockets, listeners, strict=True) if are_ours else ()
         known, self._admissions = self._admissions, {}
+        counts = application.runtime.registry.counts if application.runtime is not None else None
         for one in listeners:
-            admission = known.get(one.name) or Admission(one)
+            admission = known.get(one.name) or Admission(one, counts=counts)
             admission.configure(one)
             if not admission.is_trivial:
                 self._admissions[one.name] = admission

@@ -16,6 +16,7 @@ from deston.config.model import Config
 from deston.errors import StoreError
 from deston.store.base import State, Store
 from deston.store.board import Board
+from deston.store.limit_tables import LimitTables
 from deston.store.locking import alone
 from deston.store.sqlite import SqliteStore
 
@@ -50,6 +51,11 @@ def open_store(config: Config) -> Store:
 def open_board(config: Config, creates: bool = True) -> Board:
     """The board of a configuration; raises ``StoreError``."""
     return Board(place(config, "board"), creates)
+
+
+def open_limit_tables(config: Config) -> LimitTables:
+    """Where the limits of all processes of a configuration count; raises ``StoreError``."""
+    return LimitTables(place(config, "limits"))
 
 
 def has_board(config: Config) -> bool:
