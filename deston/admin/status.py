@@ -23,6 +23,14 @@ _HEADING = (
     f"{'pool/server':<28} {'address':<23} {'health':<9} {'admin':<6} {'wght':>4} {'act':>5} {'total':>8} {'fail':>5}"
 )
 _HEALTHS = ("unchecked", "up", "down")
+# The figures of listeners that are told, and as what.
+_OF_LISTENER = {
+    "listener_open": "open",
+    "listener_sessions": "open",
+    "listener_accepted": "accepted",
+    "listener_responses": "responses",
+    "listener_refused": "refused",
+}
 _COLOURS = {"up": "green", "down": "red", "unchecked": "yellow"}
 
 
@@ -49,19 +57,37 @@ def status(config: Config, state: State, board: Board | None, problem: ConfigErr
             for one in workers
         ],
         "pools": {pool.name: _pool(pool, seen) for pool in effective.pools},
-        "listeners": {
-            one.name: {
-                "bind": str(one.bind),
-                "protocol": one.protocol.value if one.protocol else "",
-                "pool": one.pool,
-            }
-            for one in config.listeners
-        },
+        "listeners": _listeners(config, board),
         "changes": [
             {"pool": one.pool, "server": one.server, "what": one.what.value, "value": one.value}
             for one in state.changes
         ],
     }
+
+
+def _listeners(config: Config, board: Board | None) -> dict[str, Any]:
+    listeners: dict[str, dict[str, Any]] = {
+        one.name: {
+            "bind": str(one.bind),
+            "protocol": one.protocol.value if one.protocol else "",
+            "pool": one.pool,
+            "open": None,
+            "accepted": 0,
+            "responses": {},
+            "refused": {},
+        }
+        for one in config.listeners
+    }
+    for figure, value in (board.figures() if board is not None else {}).items():
+        kind, *labels = figure.split("|")
+        if labels and labels[0] in listeners and kind in _OF_LISTENER:
+            key = _OF_LISTENER[kind]
+            one = listeners[labels[0]]
+            if len(labels) > 1:
+                one[key][labels[1]] = int(value)
+            else:
+                one[key] = int(value)
+    return listeners
 
 
 class _Seen(NamedTuple):

@@ -69,6 +69,17 @@ def test_a_server_is_drained_by_the_page(page: Any, processes: Processes, tmp_pa
         page.get_by_role("button", name="Apply").click()
         playwright.expect(row).to_contain_text("drain")
         assert told()["a"]["admin"] == "drain"
+        listener = page.locator(".listeners tbody tr")
+        playwright.expect(listener).to_contain_text("raw")
+        fold = page.get_by_role("button", name="Servers of pool app")
+        fold.press("Enter")
+        playwright.expect(row).to_be_hidden()
+        fold.press("Enter")
+        row.get_by_role("link", name="a", exact=True).click()
+        checks = page.get_by_role("list", name="Last checks")
+        playwright.expect(checks.get_by_role("listitem").nth(1)).to_contain_text("passed")
+        a.stop()
+        playwright.expect(checks).to_contain_text("failed connection refused")
 
 
 def test_a_token_is_asked_for(page: Any, processes: Processes, tmp_path: Path) -> None:

@@ -65,7 +65,17 @@ STATUS = _object(
     revision=_said(_COUNT, "Of the last change; a worker with a lower one has not taken it yet."),
     workers=_list(_object(process=_COUNT, revision=_COUNT, checks=_YES_NO)),
     pools=_by_name(_object(algorithm=_TEXT, servers=_by_name(_SERVER))),
-    listeners=_by_name(_object(bind=_TEXT, protocol=_TEXT, pool=_TEXT)),
+    listeners=_by_name(
+        _object(
+            bind=_TEXT,
+            protocol=_TEXT,
+            pool=_TEXT,
+            open=_said({"type": ["integer", "null"]}, "Connections or sessions now; null where that is not told."),
+            accepted=_said(_COUNT, "Connections so far, but those of http."),
+            responses=_said(_by_name(_COUNT), "By class, as `2xx`."),
+            refused=_said(_by_name(_COUNT), "By reason."),
+        )
+    ),
     changes=_list(_CHANGE),
 )
 POOLS = _object(pools=_by_name(_object(algorithm=_TEXT, servers=_list(_TEXT))))

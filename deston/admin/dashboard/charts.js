@@ -27,7 +27,11 @@ export class Chart {
   /** Draw: times in seconds, and the values of each line. */
   draw(times, values) {
     const data = [times, ...values];
-    if (this.plot) this.plot.setData(data);
+    if (this.plot) {
+      this.plot.setData(data);
+      // Where no pointer says otherwise, the legend tells the latest values.
+      if (this.plot.cursor.idx === null || this.plot.cursor.left < 0) this.plot.setLegend({ idx: times.length - 1 });
+    }
     else if (times.length > 1 && this.box.isConnected) this.plot = new uPlot(this.#options(), data, this.box);
   }
 
@@ -52,7 +56,7 @@ export class Chart {
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 0.001)] } },
       axes: [
-        { ...axis, font, space: 90 },
+        { ...axis, font, space: 90, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB")) },
         { ...axis, font, size: 62, values: (_, ticks) => ticks.map((one) => (one === 0 ? "0" : this.format(one))) },
       ],
       series: [

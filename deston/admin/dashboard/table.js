@@ -39,14 +39,24 @@ export class PoolSection {
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)), this.body);
     const link = h("a", { href: `#/pool/${encodeURIComponent(name)}` }, name);
     const add = h("button", { type: "button", class: "small", onclick: () => actions.add(name) }, "Add server…");
-    this.fold = h("details", { open: localStorage.getItem(this.#key()) !== "closed" },
-      h("summary", {}, h(heading, {}, link), this.algorithm, this.state, this.sum),
-      h("div", { class: "table" }, table), h("div", { class: "below" }, add));
-    this.fold.addEventListener("toggle", () => {
-      if (this.fold.open) localStorage.removeItem(this.#key());
-      else localStorage.setItem(this.#key(), "closed");
-    });
-    this.element = h("section", { class: "pool", "aria-label": `Pool ${name}` }, this.fold);
+    this.inside = h("div", {}, h("div", { class: "table" }, table), h("div", { class: "below" }, add));
+    this.fold = h("button", { type: "button", class: "fold", "aria-label": `Servers of pool ${name}`, onclick: () => this.#toggle() });
+    this.element = h("section", { class: "pool", "aria-label": `Pool ${name}` },
+      h("div", { class: "head" }, this.fold, h(heading, {}, link), this.algorithm, this.state, this.sum), this.inside);
+    this.unfold(localStorage.getItem(this.#key()) !== "closed");
+  }
+
+  /** Show the servers, or the head alone. */
+  unfold(open) {
+    this.isOpen = open;
+    show(this.inside, open);
+    mark(this.fold, "aria-expanded", String(open));
+  }
+
+  #toggle() {
+    this.unfold(!this.isOpen);
+    if (this.isOpen) localStorage.removeItem(this.#key());
+    else localStorage.setItem(this.#key(), "closed");
   }
 
   #key() {
@@ -70,7 +80,7 @@ export class PoolSection {
       const row = this.rows.get(name);
       row.late = () => row.update(server, most);
       // A row that nobody has seen yet has no text by which it could be found.
-      if (row.server === null || seldom || (row.isVisible && this.fold.open)) row.late();
+      if (row.server === null || seldom || (row.isVisible && this.isOpen)) row.late();
       else row.server = server;
       const matches = !words.length || row.matches(words);
       show(row.element, matches);

@@ -5,8 +5,10 @@ import { h, mark, say, show } from "./dom.js";
 import * as format from "./format.js";
 import { events, trackOf } from "./history.js";
 import { isUsable, tally } from "./judge.js";
+import { Listeners } from "./listeners.js";
 import { PoolSection } from "./table.js";
 
+const clock = (at) => at.toLocaleTimeString("en-GB");
 const linkTo = (...names) => `#/pool/${names.map(encodeURIComponent).join("/")}`;
 
 /** Figures at a glance: label, value and tone. */
@@ -29,7 +31,7 @@ class Tiles {
 class Events {
   constructor(pool, name) {
     this.wanted = (one) => (!pool || one.pool === pool) && (!name || one.name === name);
-    this.list = h("ol", { class: "events" });
+    this.list = h("ol", { class: "events", tabindex: "0", "aria-label": "What happened" });
     this.none = h("p", { class: "dim" }, "Nothing has changed since this page was opened.");
     this.element = h("section", { class: "card" }, h("h2", {}, "What happened"), this.none, this.list);
     this.latest = null;
@@ -41,7 +43,7 @@ class Events {
     const found = events.filter(this.wanted);
     show(this.none, found.length === 0);
     this.list.replaceChildren(...found.map((one) =>
-      h("li", { "data-tone": one.tone }, h("time", { datetime: one.at.toISOString() }, one.at.toLocaleTimeString()),
+      h("li", { "data-tone": one.tone }, h("time", { datetime: one.at.toISOString() }, clock(one.at)),
         h("span", {}, h("a", { href: linkTo(one.pool, one.name) }, `${one.pool}/${one.name}`), ` ${one.text}`))));
   }
 }
@@ -77,6 +79,23 @@ class Trouble {
   }
 }
 
+/** The last checks of a server that were seen, the latest first. */
+class Checks {
+  constructor() {
+    this.list = h("ol", { class: "events", tabindex: "0", "aria-label": "Last checks" });
+    this.element = h("section", { class: "card" }, h("h2", {}, "Last checks"), this.list);
+    this.latest = null;
+  }
+
+  update(checks) {
+    if (this.latest === checks[0]) return;
+    this.latest = checks[0];
+    this.list.replaceChildren(...checks.map((one) =>
+      h("li", { "data-tone": one.failed === null ? "" : one.failed ? "down" : "up" }, h("time", { datetime: one.at.toISOString() }, clock(one.at)),
+        h("span", {}, `${one.failed ? "✕ failed" : one.failed === null ? "" : "✓ passed"} ${one.reason} in ${format.latency(one.seconds * 1000)}`))));
+  }
+}
+
 /** Whether a server gets no clients for its failures, and why not where it fails often. */
 function leftOut(one) {
   if (one.marked) return `for another ${Math.round(one.marked)} s: it failed too often`;
@@ -90,10 +109,11 @@ export class Overview {
     this.sections = new Map();
     this.tiles = new Tiles(["Usable servers", "Down", "Drained or out", "Under way", "Requests/s", "Failures/s"]);
     this.trouble = new Trouble();
+    this.listeners = new Listeners();
     this.events = new Events();
     this.pools = h("div", { class: "pools" });
     this.none = h("p", { class: "card dim", hidden: true }, "No server fits the filter.");
-    this.element = h("div", {}, h("h1", { class: "hidden", tabindex: "-1" }, "All pools"), this.tiles.element, this.trouble.element, this.pools, this.none, this.events.element);
+    this.element = h("div", {}, h("h1", { class: "hidden", tabindex: "-1" }, "All pools"), this.tiles.element, this.trouble.element, this.pools, this.none, this.listeners.element, this.events.element);
   }
 
   update(told, words) {
@@ -123,6 +143,7 @@ export class Overview {
       [format.rate(failures), failures ? "down" : ""],
     );
     this.trouble.update(told);
+    this.listeners.update(told.listeners);
     this.events.update();
   }
 
@@ -138,7 +159,7 @@ export class PoolView {
   constructor(actions, pool) {
     this.pool = pool;
     this.section = new PoolSection(pool, actions);
-    this.section.fold.open = true;
+    this.section.unfold(true);
     this.tiles = new Tiles(["Usable servers", "Under way", "Requests/s", "Failures/s"]);
     this.events = new Events(pool);
     this.charts = h("div", { class: "charts" });
@@ -203,6 +224,7 @@ export class ServerView {
     this.name = name;
     this.tiles = new Tiles(["Health", "State", "Weight", "Under way", "Requests/s", "Failures/s", "Latency"]);
     this.facts = ["Address", "Last check", "Reason", "Checks", "Left out", "Requests in all", "Failures in all", "Carried", "Changed at run time"].map((label) => [label, h("dd", {})]);
+    this.checks = new Checks();
     this.events = new Events(pool, name);
     this.kept = [
       [["requests", "failures"], new Chart("Requests and failures/s", ["requests/s", "failures/s"], format.rate, ["line-1", "bad"])],
@@ -218,7 +240,7 @@ export class ServerView {
         this.drain, this.ready, button("Change…", null), h("button", { type: "button", class: "danger quiet", onclick: () => actions.remove(pool, name) }, "Remove…")),
       this.tiles.element,
       h("section", { class: "card" }, h("h2", {}, "Facts"), h("dl", { class: "facts" }, ...this.facts.flatMap(([label, value]) => [h("dt", {}, label), value]))),
-      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.events.element);
+      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.checks.element, this.events.element);
   }
 
   update(told) {
@@ -240,6 +262,7 @@ export class ServerView {
     texts.forEach((text, place) => say(this.facts[place][1], text));
     show(this.drain, one.admin === "ready");
     show(this.ready, one.admin !== "ready");
+    this.checks.update(track.checks);
     this.events.update();
     for (const [series, chart] of this.kept) chart.draw(track.times, series.map((name) => track[name]));
   }
