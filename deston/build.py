@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from deston import logs
 from deston.address import Address
 from deston.balancer.policies import Policy, make_policy
 from deston.balancer.pool import Pool
@@ -82,6 +83,7 @@ class Runtime:
         pools = tuple(pool for pool, _ in made)
         self.config, self.effective = config, replace(config, pools=pools)
         self._flips.drain_timeout = config.global_.drain_timeout
+        logs.follow(config.global_.log_format.value, config.global_.log_level.value)
         known = {pool.name: pool for pool in self.registry}
         self.registry.replace([self._build_pool(pool, policy, known.get(pool.name)) for pool, policy in made])
         self._tell_removed(known.values())

@@ -135,6 +135,7 @@ class Sharing:
             old.close()
         if self._lead.is_held:
             board.leader = os.getpid()
+        self._monitor.flips.is_heard = self._tells_flips(board)
         self.publishing.forget_rows()
         self._told.clear()
         self._next_counts = self._next_beat = 0.0
@@ -191,6 +192,7 @@ class Sharing:
             self._place = board.take_place()
         board.beat(self._place, self._applied)
         self._elect(board)
+        self._monitor.flips.is_heard = self._tells_flips(board)
         if self._monitor.leads:
             for process in board.retire_dead():
                 log.warning("the worker %d is gone; what it had under way counts no more", process)
@@ -198,6 +200,19 @@ class Sharing:
             if self.publishing.is_crowded:
                 log.warning("the board is full of servers that are gone, a new one is begun")
                 board.move_away()
+
+    def _tells_flips(self, board: Board) -> bool:
+        """Whether an operator hears of flips by this process: one of each command is enough.
+
+        It is whoever checks health; of a command that does not, the first of its processes, which are a process group.
+        """
+        if self._monitor.leads and self._lead.is_held:
+            return True
+        groups = {one.process: _group(one.process) for one in board.living()}
+        own = _group(os.getpid())
+        return groups.get(board.leader) != own and os.getpid() == min(
+            (process for process, group in groups.items() if group == own), default=os.getpid()
+        )
 
     def _tell_figures(self, board: Board) -> None:
         if not board.holds(self._place):
@@ -296,3 +311,11 @@ class Sharing:
 
     def __repr__(self) -> str:
         return f"<Sharing place {self._place}, revision {self._applied}, leads {self._monitor.leads}>"
+
+
+def _group(process: int) -> int:
+    """The process group of a process, -1 where it is gone."""
+    try:
+        return os.getpgid(process)
+    except ProcessLookupError:
+        return -1

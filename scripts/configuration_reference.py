@@ -84,6 +84,8 @@ TYPES = {
     "response_header_values": "list of `Name: value`",
     "layer": "`L4` or `L7`",
     "listen_address": "address",
+    "line_format": "`text` or `json`",
+    "log_level": "`debug`, `info`, `warning`, `error` or `critical`",
     "log_format": "`text`, `json`, `combined` or a line",
     "log_target": "`off`, `stdout`, `syslog` or a path",
     "map_back": "list",

@@ -23,6 +23,7 @@ from deston import logs
 from deston.address import Address
 from deston.admin.api.shapes import LARGEST_BODY
 from deston.config.find import find_config
+from deston.config.log_words import LOG_LEVELS
 from deston.errors import StartError
 from deston.net.listen import require_bindable
 
@@ -40,8 +41,8 @@ _MOST_DISCARDED = 8 * LARGEST_BODY
 
 @click.command()
 @click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
-@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
-def admin(file: str | None, log_level: str) -> None:
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Instead of that in the file.")
+def admin(file: str | None, log_level: str | None) -> None:
     """Serve the dashboard, the JSON API and the metrics on the address of [admin].
 
     TERM and INT end it.
@@ -50,8 +51,10 @@ def admin(file: str | None, log_level: str) -> None:
     monkey.patch_all(ssl=False)
     from deston.admin.api.application import application
 
-    logs.configure(log_level)
-    bind = application.start(find_config(file)).config.admin.bind
+    logs.configure("deston-admin", log_level)
+    config = application.start(find_config(file)).config
+    logs.follow(config.global_.log_format.value, config.global_.log_level.value)
+    bind = config.admin.bind
     require_bindable([bind])
     with _listening(bind) as listener:
         server = _server(listener, application)

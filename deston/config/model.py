@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from deston.address import Address
 from deston.config.http_rules import HeaderRules, RateLimit, RouteConfig, SameSite, UnderscoreHeaders
+from deston.config.log_words import LineFormat, LogLevel
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -144,6 +145,8 @@ class GlobalConfig:
     secret_file: str
     stop_delay: float
     nameservers: tuple[Address, ...] = ()
+    log_format: LineFormat = LineFormat.TEXT
+    log_level: LogLevel = LogLevel.INFO
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Flips:
         self._clock = clock
         #: How many seconds ``drain`` gives to what is under way.
         self.drain_timeout = 0.0
+        #: Whether this process is the one of its command that tells an operator of flips.
+        self.is_heard = True
 
     def take(self, pool: Pool, flipped: Iterable[tuple[Server, Health]]) -> None:
         """Servers of the pool have a health other than the one that was known."""
@@ -38,7 +40,7 @@ class Flips:
             self._apply(pool, server, known)
         pool.refresh()
         for server, known in told:
-            tell_flip(pool, server, known)
+            tell_flip(pool, server, known, self.is_heard)
 
     def removed(self, servers: Iterable[Server], on_remove: OnLeaving) -> None:
         """Servers belong to no pool any more."""
@@ -62,13 +64,15 @@ class Flips:
         return self._clock() + (self.drain_timeout if what is OnLeaving.DRAIN else 0.0)
 
 
-def tell_flip(pool: Pool, server: Server, known: Health) -> None:
+def tell_flip(pool: Pool, server: Server, known: Health, is_heard: bool = True) -> None:
     """Log that a server's health is another than the ``known`` one.
 
     A server that is up at the first look is no news, nor one that is not looked at any more, which is an operator's own
     doing; one that goes down is what an operator is woken for.
     """
-    if server.health is Health.DOWN:
+    if not is_heard:
+        level = logging.DEBUG
+    elif server.health is Health.DOWN:
         level = logging.WARNING
     else:
         level = logging.DEBUG if Health.UNCHECKED in (known, server.health) else logging.INFO

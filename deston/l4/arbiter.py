@@ -18,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config as GunicornConfig
 from gunicorn.sock import close_sockets, create_sockets
 
-from deston import __version__
+from deston import __version__, logs
 from deston.config.consistency import require_listeners
 from deston.config.load import load
 from deston.config.model import L4_PROTOCOLS, Config, ListenerConfig, Protocol
@@ -42,7 +42,7 @@ class L4Application(BaseApplication):  # type: ignore[misc]
     ``workers`` and ``pid`` stand in for what the file or nobody says. Raises ``ConfigError``.
     """
 
-    def __init__(self, file: str, workers: int | None, pid: str | None, log_level: str) -> None:
+    def __init__(self, file: str, workers: int | None, pid: str | None, log_level: str | None) -> None:
         self.file = file
         self.workers = workers
         self.pid = pid
@@ -65,6 +65,7 @@ class L4Application(BaseApplication):  # type: ignore[misc]
         config = load(self.file, Protocol.TCP)
         require_listeners(config, *L4_PROTOCOLS)
         require_files(config)
+        logs.follow(config.global_.log_format.value, config.global_.log_level.value)
         return config
 
     @property
@@ -98,11 +99,12 @@ class L4Application(BaseApplication):  # type: ignore[misc]
             "bind": [str(one.bind) for one in self.listeners],
             "backlog": max((one.backlog for one in self.listeners), default=1),
             "workers": self.worker_count,
+            "logger_class": "deston.arbiter_log.ArbiterLog",
             "worker_class": "deston.l4.worker.L4Worker",
             "pidfile": self.pid,
             "proc_name": "deston-l4",
             # gunicorn speaks of HTTP in its own start messages; ours follow in ``_announce``.
-            "loglevel": "debug" if self.log_level == "debug" else "warning",
+            "loglevel": "debug" if (self.log_level or self.config.global_.log_level.value) == "debug" else "warning",
             "graceful_timeout": _grace(self.config),
             # gunicorn 27 opens one control socket for every instance of a user; ours would share it by chance.
             "control_socket_disable": True,

@@ -15,6 +15,7 @@ import click
 
 from deston import __version__, logs
 from deston.config.find import find_config
+from deston.config.log_words import LOG_LEVELS
 from deston.errors import ConfigError, StartError
 from deston.l4.arbiter import L4Application
 
@@ -23,14 +24,14 @@ from deston.l4.arbiter import L4Application
 @click.option("--config", "file", metavar="FILE", help="The configuration; else $DESTON_CONFIG or the usual places.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes, instead of those in the file.")
 @click.option("--pid", metavar="FILE", help="Where to write the process id of the arbiter.")
-@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Instead of that in the file.")
 @click.version_option(__version__, prog_name="deston-l4")
-def main(file: str | None, workers: int | None, pid: str | None, log_level: str) -> None:
+def main(file: str | None, workers: int | None, pid: str | None, log_level: str | None) -> None:
     """Balance the TCP and UDP listeners of a configuration.
 
     TERM drains and stops, INT stops at once, HUP reloads the file, TTIN and TTOU change the number of workers.
     """
-    logs.configure(log_level)
+    logs.configure("deston-l4", log_level)
     _raise_descriptor_limit()
     try:
         application = L4Application(find_config(file), workers, pid, log_level)

@@ -79,8 +79,9 @@ def _stop_delay(config: Config) -> float:
 # Whether it was a worker that asked for the reload which comes next.
 _was_asked = False
 
-logs.configure()
+logs.configure("deston-l7")
 _config = _read_or_exit()
+logs.follow(_config.global_.log_format.value, _config.global_.log_level.value)
 # How often every process had been asked to reload when the file was read.
 _reloads = demands(_config)
 _listeners = _config.listeners_of(Protocol.HTTP)
@@ -89,6 +90,7 @@ bind = [str(listener.bind) for listener in _listeners]
 backlog = max(listener.backlog for listener in _listeners)
 workers = _config.global_.workers
 worker_class = "deston.l7.worker.ProxyWorker"
+logger_class = "deston.arbiter_log.ArbiterLog"
 # gunicorn knows one limit for all listeners: the largest that one of them asks for.
 worker_connections = _most_connections()
 # gunicorn's gevent worker uses this one time for a new connection's first request, too.
@@ -169,6 +171,7 @@ def on_reload(server: Any) -> None:
         log.error("the configuration cannot be used, the old one stays:\n%s", error)
         return
     _change_workers(server, config)
+    logs.follow(config.global_.log_format.value, config.global_.log_level.value)
     if not is_told:
         _tell_others(_config)
     _config, _reloads = config, demands(_config)

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loading": {"errors"},
     "waiting": {"errors", "balancer"},
     "logs": set(),
+    "arbiter_log": {"logs"},
     "config": {"errors", "address", "networks"},
     "balancer": {"errors", "address", "config.model", "config.algorithms", "limits", "loading"},
     "net": {"errors", "address", "config.model"},

@@ -15,6 +15,7 @@ from configobj.validate import ValidateError
 
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
 from deston.config.checks.base import CHECKS, nearest, of_list, of_one, read_member, read_word, short
+from deston.config.log_words import LineFormat, LogLevel
 from deston.config.model import ANY_NUMBER, AdminState, CheckType, LogFormat, OnLeaving, Protocol
 from deston.config.templates import LOG_NAMES, unknown_names
 from deston.config.units import parse_duration, parse_size
@@ -145,6 +146,16 @@ def check_log_format(text: str) -> LogForm:
     for name in unknown_names(text, LOG_NAMES):
         raise ValidateError(f"unknown value %({name})s{nearest(name, LOG_NAMES)}")
     return LogForm(LogFormat.TEMPLATE, str(check_text(text)))
+
+
+@of_one
+def check_line_format(text: str) -> LineFormat:
+    return read_member(text, LineFormat, "format")
+
+
+@of_one
+def check_log_level(text: str) -> LogLevel:
+    return read_member(text, LogLevel, "level")
 
 
 @of_one

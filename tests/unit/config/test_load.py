@@ -25,6 +25,7 @@ from deston.config.http_rules import (
     UnderscoreHeaders,
 )
 from deston.config.load import load
+from deston.config.log_words import LineFormat, LogLevel
 from deston.config.model import (
     AdminConfig,
     AdminState,
@@ -124,6 +125,8 @@ def test_every_key_is_read() -> None:
         secret_file=str(DATA / "deston.secret"),
         stop_delay=10.0,
         nameservers=(Address("10.0.0.53", 53), Address("2001:db8::53", 5353)),
+        log_format=LineFormat.JSON,
+        log_level=LogLevel.WARNING,
     )
     assert config.admin == AdminConfig(bind=Address("::", 9900), token="with # and , in it", read_token="for eyes only")
     web, db, sni, dns = config.listeners

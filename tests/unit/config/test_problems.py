@@ -105,6 +105,10 @@ WRONG_KIND = [
     ("workers = 2", "drain_timeout = 3d", [
         "2: global.drain_timeout: unknown unit 'd' in '3d' (ms, s, m and h are known)"
     ]),
+    ("workers = 2", "log_format = xml", ["2: global.log_format: unknown format 'xml' (known: text, json)"]),
+    ("workers = 2", "log_level = loud", [
+        "2: global.log_level: unknown level 'loud' (known: debug, info, warning, error, critical)"
+    ]),
     ("workers = 2", "store = mysql", [
         "2: global.store: unknown store 'mysql' (known: memory, sqlite, redis://…)"
     ]),
