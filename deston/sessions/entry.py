@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
         """Whether one is asked for."""
         return (
             self.pool in ("", entry.pool)
-            and self.server in ("", entry.server)
+            and self.server in ("", entry.server, plain_name(entry.server))
             and self.listener in ("", entry.listener)
             and (self.idle or entry.kind != IDLE)
             and (not self.client or is_of_client(entry.client, self.client))
@@ -65,6 +65,11 @@ class Wanted(NamedTuple):
     def __str__(self) -> str:
         named = [(name, value) for name, value in self._asdict().items() if name != "idle" and value]
         return " ".join(f"{name}={value}" for name, value in named) or "all"
+
+
+def plain_name(server: str) -> str:
+    """The name of a server in the file, of one that stands for a further address of it, too."""
+    return server.partition("@")[0]
 
 
 def is_of_client(client: str, wanted: str) -> bool:
