@@ -37,6 +37,10 @@ class Entry(NamedTuple):
     bytes_out: int
     about: str
 
+    def __str__(self) -> str:
+        server = f" with {self.pool}/{self.server}" if self.server else ""
+        return f"{self.id} ({self.kind} of {self.client or 'a client that left'}{server})"
+
 
 class Wanted(NamedTuple):
     """Which are asked for; what is empty says nothing. ``idle`` is whether clients that ask for nothing are, too."""

@@ -185,6 +185,8 @@ class Service:
                 stream.expire_after(PATIENCE)
                 question = self._read(stream)
                 stream.expire_after(NEVER)
+                if stream.has_ended():
+                    return  # Whoever asked has given up, such as while this process was stopped.
                 for piece in self._answer(question):
                     stream.write(piece)
         except (StreamError, gevent.Timeout) as error:
@@ -236,6 +238,7 @@ class Service:
         """End what fits, and tell what of it is over then."""
         left, ended, refused = 0, 0, ""
         wanted = Wanted(idle=True) if question.number else question.wanted
+        what: object = f"sessions with {wanted}"
         for piece in self._fitting(wanted, question.number):
             told = []
             for one in piece:
@@ -243,13 +246,14 @@ class Service:
                 refused = why or refused
                 if not why:
                     told.append(one)
+                    what = one.entry if question.number else what
             over = _wait_for_end(told)
             left += len(told) - len(over)
             ended += len(over)
             if over:
                 yield wire.answer_lines(over)
         if ended or left:
-            log.info("an operator has ended %s: over %d, not yet %d", question.number or wanted, ended, left)
+            log.info("an operator ended %s: over %d, not yet %d", what, ended, left)
         return Last(left, refused)
 
     def __repr__(self) -> str:

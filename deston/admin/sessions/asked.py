@@ -13,7 +13,7 @@ from deston.config.model import Config
 from deston.config.report import did_you_mean
 from deston.errors import ChangeRefused, StoreError
 from deston.sessions.asking import Answer, ask
-from deston.sessions.entry import SORTS, Entry, Wanted, plain_name, read_id
+from deston.sessions.entry import SORTS, Wanted, plain_name, read_id
 from deston.sessions.sockets import clear_stale, places
 from deston.sessions.wire import Question
 from deston.store.board import Board
@@ -69,9 +69,8 @@ def ended_by_id(config: Config, id: str) -> dict[str, Any]:
     clear_stale(config)
     those = [one for one in places(config) if one.process == process]
     answer = ask(those, Question(True, number=number), next(iter(SORTS)), 1)
-    found = answer.found.in_order()
-    if found:
-        return {"done": f"{id}, {_words(found[0])}, was ended", **found[0]._asdict()}
+    for one in answer.found.in_order():
+        return {"done": f"{one} was ended", **one._asdict()}
     if answer.troubles or answer.left or answer.refused:
         raise _not_done(answer)
     why = f"there is no process {process}" if not those else "it has ended"
@@ -99,12 +98,7 @@ def _not_done(answer: Answer) -> ChangeRefused | StoreError:
     if answer.left:
         return StoreError("it was told to end, and is not over yet")
     process, why = next(iter(answer.troubles.items()))
-    return StoreError(f"process {process}: {why}, so nothing is known of what it has")
-
-
-def _words(entry: Entry) -> str:
-    server = f" with {entry.pool}/{entry.server}" if entry.server else ""
-    return f"{entry.kind} of {entry.client or 'a client'}{server}"
+    return StoreError(f"process {process}: {why}, so nothing was ended there")
 
 
 def _require_names(config: Config, wanted: Wanted) -> None:
