@@ -175,6 +175,8 @@ class GunicornClient:
             if self._socket is not None:
                 self._socket.sendall(data)
         except OSError as error:
+            if self.ended is not None:
+                raise
             raise ClientGone(f"an interim response cannot be sent: {error}") from error
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 
 from deston.config.model import Config
 from deston.config.report import did_you_mean
-from deston.errors import ChangeRefused, StoreError
+from deston.errors import ChangeRefused, NoSuchSession, StoreError
 from deston.sessions.asking import Answer, ask
 from deston.sessions.entry import SORTS, Wanted, plain_name, read_id
 from deston.sessions.sockets import clear_stale, places
@@ -47,7 +47,7 @@ def ended(config: Config, board: Board | None, wanted: Wanted) -> dict[str, Any]
         _require_names(config, wanted)
         if answer.troubles or answer.left or answer.refused:
             raise _not_done(answer)
-        raise ChangeRefused(f"nothing is under way with {wanted}")
+        raise NoSuchSession(f"nothing is under way with {wanted}")
     sentence = f"{count} {'session was' if count == 1 else 'sessions were'} ended"
     if answer.left:
         sentence += f", {answer.left} more were told to end"
@@ -59,12 +59,12 @@ def ended(config: Config, board: Board | None, wanted: Wanted) -> dict[str, Any]
 def ended_by_id(config: Config, id: str) -> dict[str, Any]:
     """End one; what was done.
 
-    Raises ``ChangeRefused`` where there is none any more or it cannot be ended, ``StoreError`` where its process does
-    not answer.
+    Raises ``NoSuchSession`` where there is none any more, ``ChangeRefused`` where it cannot be ended, ``StoreError``
+    where its process does not answer.
     """
     read = read_id(id)
     if read is None:
-        raise ChangeRefused(f"{id!r} is no id of a session: `deston sessions` tells them, such as 4711-k3f9a")
+        raise NoSuchSession(f"{id!r} is no id of a session: `deston sessions` tells them, such as 4711-k3f9a")
     process, number = read
     clear_stale(config)
     those = [one for one in places(config) if one.process == process]
@@ -74,7 +74,7 @@ def ended_by_id(config: Config, id: str) -> dict[str, Any]:
     if answer.troubles or answer.left or answer.refused:
         raise _not_done(answer)
     why = f"there is no process {process}" if not those else "it has ended"
-    raise ChangeRefused(f"there is no session {id} any more: {why}")
+    raise NoSuchSession(f"there is no session {id} any more: {why}")
 
 
 def _ask_all(config: Config, board: Board | None, question: Question, sort: str, limit: int) -> Answer:
