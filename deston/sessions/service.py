@@ -14,7 +14,6 @@ import logging
 import os
 import random
 import time
-from _socket import socket as RawSocket
 from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -28,7 +27,7 @@ from deston.errors import ReadTimeout, StoreError, StreamError
 from deston.net.stream import NEVER, Stream
 from deston.sessions import wire
 from deston.sessions.entry import Entry, Wanted, make_id, number_of
-from deston.sessions.sockets import Place, clear_stale, listen, own_place
+from deston.sessions.sockets import Place, accept, clear_stale, listen, own_place
 from deston.sessions.wire import Last, Question
 
 log = logging.getLogger("deston.sessions")
@@ -166,7 +165,7 @@ class Service:
         stream.expire_after(BEAT)
         try:
             stream.wait_readable()
-            descriptor, _ = stream.socket._accept()  # type: ignore[attr-defined]
+            raw = accept(stream.socket)
         except ReadTimeout:
             return
         except OSError as error:
@@ -174,8 +173,6 @@ class Service:
                 log.warning("a command cannot be answered: %s", error.strerror)
                 gevent.sleep(PAUSE, ref=False)
             return
-        raw = RawSocket(stream.socket.family, stream.socket.type, 0, fileno=descriptor)
-        raw.setblocking(False)
         self._clients.spawn(self._serve, Stream(raw))
 
     def _serve(self, stream: Stream) -> None:

@@ -70,6 +70,14 @@ def listen(own: Place) -> RawSocket:
     return made
 
 
+def accept(listening: RawSocket) -> RawSocket:
+    """The next connection, as a non-blocking socket. Raises ``OSError``, of which ``BlockingIOError`` is: none yet."""
+    descriptor, _ = listening._accept()  # type: ignore[attr-defined]
+    made = RawSocket(listening.family, listening.type, 0, fileno=descriptor)
+    made.setblocking(False)
+    return made
+
+
 def connect(to: Place, seconds: float) -> socket.socket:
     """A connection to a process; each wait on it may take so long. Raises ``OSError``."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
