@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,35 +16,9 @@ from deston.sessions.sockets import Place
 from deston.sessions.wire import Last, Question
 from deston.store.liveness import LARGEST_PROCESS, began
 from tests.unit.sessions.entries import make_entry
+from tests.unit.sessions.process import process, says
 
-Answering = Callable[[socket.socket], object]
 DEAD = LARGEST_PROCESS + 1
-
-
-@contextlib.contextmanager
-def process(folder: Path, number: int, answer: Answering) -> Iterator[Place]:
-    """A process that answers each command so, after it has heard the question."""
-    place = Place(str(folder / f"{number}.sock"), number, began(os.getpid()))
-    with socket.socket(fileno=sockets.listen(place).detach()) as listening:
-        listening.settimeout(10.0)
-
-        def serve() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.settimeout(10.0)
-                connection.recv(65536)
-                answer(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield place
-        thread.join()
-
-
-def says(data: bytes) -> Answering:
-    return lambda connection: connection.sendall(data)
-
-
 GOOD = wire.answer_lines([make_entry("1"), make_entry("2")]) + wire.last_line(Last(1, "why"))
 
 
