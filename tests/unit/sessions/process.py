@@ -40,6 +40,7 @@ def answering(place: Place, answer: Answering) -> Iterator[Place]:
         thread.start()
         yield place
         thread.join()
+        os.unlink(place.path)
 
 
 def says(data: bytes) -> Answering:
