@@ -36,8 +36,9 @@ log = logging.getLogger("deston.sessions")
 MOST_CLIENTS = 4
 # How long a command may take to ask, and to take a piece of the answer; and how long all of it may last; in seconds.
 PATIENCE, LONGEST = 5.0, 30.0
-# Things in a piece: about a millisecond's work, in which nothing else runs.
-PIECE = 100
+# Things in a piece, about a millisecond's work in which nothing else runs; and the pause behind it, in seconds. A sleep
+# of no time would not do: gevent then looks at the sockets behind fifty pieces only.
+PIECE, BREATH = 100, 0.001
 # How long it is waited for the end of what was told to end, and how often it is looked; in seconds.
 ENDING, LOOK = 1.0, 0.01
 # How often it is looked whether the socket is still there, and how long accepting pauses when it fails; in seconds.
@@ -229,7 +230,7 @@ class Service:
                         piece.append(_Found(source, thing, identity, entry))
                 if piece:
                     yield piece
-                gevent.sleep(0)
+                gevent.sleep(BREATH)
 
     def _end(self, question: Question) -> Generator[bytes, None, Last]:
         """End what fits, and tell what of it is over then."""

@@ -28,7 +28,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _narrowing(command: _Command) -> _Command:
     """The options that say which sessions are meant."""
     for option, what in (
-        ("client", "client with this address, with its port or without"),
+        ("client", "client: its address, with the port or without"),
         ("listener", "listener"),
         ("server", "server"),
         ("pool", "pool"),
