@@ -129,6 +129,8 @@ class ClientConnection:
         except (StreamError, ClientGone) as error:
             log.debug("%s: a client is gone: %s", self.listener.name, error)
             self._stream.abort()
+        finally:
+            self.request = None  # It knows this connection, by how it sends interim responses.
         return False
 
     def end_if_idle(self) -> None:

@@ -127,6 +127,7 @@ class GunicornClient:
     def close(self) -> None:
         """Wait for it no more; gunicorn goes on with its own socket."""
         under_way.discard(self)
+        self.request = None  # It knows this client, by how that sends interim responses.
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -37,7 +37,7 @@ class OfVisits:
         request, answered = connection.request, connection.answered
         client, listener = _client_of(thing.plain.socket), connection.listener.name
         if request is None:
-            kind, about = (IDLE, "") if connection.is_idle or thing.is_parked else (HTTP, "the head of a request")
+            kind, about = (IDLE, "") if connection.is_idle or thing.is_parked else (HTTP, "between requests")
             return Entry(id, kind, listener, client, "", "", round(now - thing.started, 3), 0, 0, about)
         tunnel = answered.tunnel if answered is not None else None
         return _exchange(id, request, tunnel, client, now, thing.started, connection.sent)

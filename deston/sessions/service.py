@@ -9,6 +9,7 @@ counted before.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -145,7 +146,8 @@ class Service:
         """Answer no more; a second call does nothing."""
         self._clients.kill(block=False)
         if self._own is not None and self._is_in_place():
-            os.unlink(self._own.path)
+            with contextlib.suppress(OSError):
+                os.unlink(self._own.path)
         self._close()
 
     def _is_in_place(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +25,7 @@ from tests.peers import wait_until
 from tests.unit.l7.builders import make_body, make_request
 from tests.unit.l7.test_environ import make_environ
 from tests.unit.l7.test_visit import GET, answer, visited
-from tests.wires import in_good_time, read_exactly, tcp_pair
+from tests.wires import in_good_time, read_all, read_exactly, tcp_pair
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_a_client_within_a_head(visits: Visits) -> None:
     with visited(visits) as client:
         client.sendall(b"GET / HT")
         wait_until(lambda: kinds(source) == ["http"], "the head", gevent.sleep)
-        assert told(source)[0].about == "the head of a request"
+        assert told(source)[0].about == "between requests"
 
 
 def test_the_next_request_is_not_ended_in_the_place_of_another(visits: Visits) -> None:
@@ -142,6 +144,28 @@ def test_the_next_request_is_not_ended_in_the_place_of_another(visits: Visits) -
         source.end(visit)
         assert read_exactly(client, 2 * len(b"HTTP/1.1 200 OK\r\n\r\n")).count(b"200 OK") == 2
         assert source.identity(visit) is not first
+
+
+def test_what_is_over_is_freed_at_once(visits: Visits) -> None:
+    """Without the garbage collector, which would have all the more to look through."""
+    seen: list[weakref.ref[Request]] = []
+
+    def note(request: Request) -> Response:
+        seen.append(weakref.ref(request))
+        return answer(request)
+
+    gc.disable()
+    try:
+        with visited(visits, note) as client:
+            client.sendall(GET)
+            assert client.recv(1000)
+            wait_until(lambda: seen[0]() is None, "the end of the first", gevent.sleep)
+            client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert read_all(client)
+            wait_until(lambda: len(visits) == 0, "the end of the visit", gevent.sleep)
+            assert seen[1]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_tunnel_is_told_and_ended(visits: Visits) -> None:
