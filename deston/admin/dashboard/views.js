@@ -5,6 +5,7 @@ import { h, mark, say, show } from "./dom.js";
 import * as format from "./format.js";
 import { events, trackOf } from "./history.js";
 import { isUsable, tally } from "./judge.js";
+import { Sessions } from "./sessions.js";
 import { PoolSection } from "./table.js";
 
 const linkTo = (...names) => `#/pool/${names.map(encodeURIComponent).join("/")}`;
@@ -204,6 +205,7 @@ export class ServerView {
     this.tiles = new Tiles(["Health", "State", "Weight", "Under way", "Requests/s", "Failures/s", "Latency"]);
     this.facts = ["Address", "Last check", "Reason", "Checks", "Left out", "Requests in all", "Failures in all", "Carried", "Changed at run time"].map((label) => [label, h("dd", {})]);
     this.events = new Events(pool, name);
+    this.sessions = new Sessions(actions, pool, name);
     this.kept = [
       [["requests", "failures"], new Chart("Requests and failures/s", ["requests/s", "failures/s"], format.rate, ["line-1", "bad"])],
       [["latency"], new Chart("Latency", ["latency"], format.latency, ["line-5"])],
@@ -218,7 +220,7 @@ export class ServerView {
         this.drain, this.ready, button("Change…", null), h("button", { type: "button", class: "danger quiet", onclick: () => actions.remove(pool, name) }, "Remove…")),
       this.tiles.element,
       h("section", { class: "card" }, h("h2", {}, "Facts"), h("dl", { class: "facts" }, ...this.facts.flatMap(([label, value]) => [h("dt", {}, label), value]))),
-      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.events.element);
+      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.sessions.element, this.events.element);
   }
 
   update(told) {
@@ -241,6 +243,7 @@ export class ServerView {
     show(this.drain, one.admin === "ready");
     show(this.ready, one.admin !== "ready");
     this.events.update();
+    this.sessions.update();
     for (const [series, chart] of this.kept) chart.draw(track.times, series.map((name) => track[name]));
   }
 
