@@ -301,6 +301,8 @@ class Connection:
         # Only if it is still at this connection: a greenlet of the crew goes on to the next one.
         if self._greenlet is not None:
             self._greenlet.throw(GreenletExit)
+        elif self._relay is not None:  # It has got its server meanwhile.
+            self._relay.cut()
 
     def _close(self) -> None:
         self._greenlet = None
