@@ -26,6 +26,8 @@ from deston.figures import Source, pool_figures
 from deston.health.dns import Resolver
 from deston.health.monitor import Monitor
 from deston.health.thread import MonitorThread
+from deston.sessions.service import Service
+from deston.sessions.service import Source as SessionSource
 from deston.sharing import Sharing
 from deston.store.base import State
 from deston.store.changes import in_force
@@ -59,9 +61,11 @@ class Runtime:
         self.on_reload: Callable[[], None] = _nothing
         self.on_change: Callable[[], None] = _nothing
         self.sharing = Sharing(config, self.registry, monitor, self._take) if is_shared(config) else None
-        monitor.companion = self.sharing
+        self._service: Service | None = None
         if self.sharing is not None:
             self.sharing.sources.append(lambda: pool_figures(self.registry))
+            self._service = Service(config)
+            monitor.companions += [self.sharing, self._service]
         self._reloads = reloads or 0
         if self.sharing is not None and reloads is None:
             self._reloads = self.sharing.state.reloads
@@ -73,6 +77,11 @@ class Runtime:
         """Have the figures of a source told to whoever asks for metrics."""
         if self.sharing is not None:
             self.sharing.sources.append(source)
+
+    def list_sessions(self, source: SessionSource) -> None:
+        """Have what is under way somewhere be listed, and ended, by an operator who asks."""
+        if self._service is not None:
+            self._service.sources.append(source)
 
     def apply(self, config: Config) -> None:
         """Replace all pools by those of ``config``; servers with an unchanged address live on.

@@ -69,6 +69,10 @@ class ChangeRefused(DestonError):
     """An operator's change that makes no sense, such as to a server that there is not."""
 
 
+class NoSuchSession(ChangeRefused):
+    """A session that an operator names is not there, or not any more."""
+
+
 class AdminRefusal(DestonError):
     """What the admin API does not do for its client: the status, the reason, and what is wrong with which key."""
 

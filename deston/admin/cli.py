@@ -16,6 +16,7 @@ from deston import __version__
 from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
 from deston.admin.serve import admin
+from deston.admin.sessions.command import sessions
 from deston.admin.top.command import top
 from deston.balancer.policies import make_policy
 from deston.config.find import find_config
@@ -68,6 +69,7 @@ main.add_command(admin)
 main.add_command(server)
 main.add_command(pool)
 main.add_command(status)
+main.add_command(sessions)
 main.add_command(top)
 main.add_command(explain)
 main.add_command(reload)

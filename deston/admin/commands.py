@@ -32,7 +32,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 save_option = click.option("--save", "saves", is_flag=True, help="Write it into the configuration file, too.")
 
 
-def _operator(file: str | None) -> Operator:
+def operator_for(file: str | None) -> Operator:
+    """What a command works with; that the file is broken is told on standard error."""
     operator = Operator(find_config(file))
     if operator.problem is not None:
         click.secho(f"{operator.problem}\nthe file is broken: this goes by what runs", fg="yellow", err=True)
@@ -72,7 +73,7 @@ def add(
     """Add the server NAME at ADDRESS to POOL."""
     options = {"weight": weight, "max_connections": max_connections, "backup": "yes" if backup else None}
     parts = [address, *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    _done(_operator(file).add(pool, name, ", ".join(parts), saves), as_json, pool=pool, server=name)
+    _done(operator_for(file).add(pool, name, ", ".join(parts), saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -83,7 +84,7 @@ def add(
 @save_option
 def remove(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
     """Take the server NAME out of POOL; what it has under way ends by itself."""
-    _done(_operator(file).remove(pool, name, saves), as_json, pool=pool, server=name)
+    _done(operator_for(file).remove(pool, name, saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -100,7 +101,7 @@ def drain(pool: str, name: str, seconds: float | None, file: str | None, as_json
     """
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("it is no number of seconds", param_hint="--wait")
-    operator = _operator(file)
+    operator = operator_for(file)
     done = operator.set_state(pool, name, "drain", saves)
     if seconds is None:
         _done(done, as_json, pool=pool, server=name)
@@ -123,7 +124,7 @@ def _state_command(command: str, state: str, help: str) -> None:
     @json_option
     @save_option
     def run(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -> None:
-        _done(_operator(file).set_state(pool, name, state, saves), as_json, pool=pool, server=name, state=state)
+        _done(operator_for(file).set_state(pool, name, state, saves), as_json, pool=pool, server=name, state=state)
 
 
 _state_command("ready", "ready", "Let the server NAME have clients again.")
@@ -139,7 +140,7 @@ _state_command("maint", "maint", "Take the server NAME out of service: no client
 @save_option
 def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, saves: bool) -> None:
     """Give the server NAME the weight VALUE; 0 is no new clients."""
-    _done(_operator(file).set_weight(pool, name, value, saves), as_json, pool=pool, server=name)
+    _done(operator_for(file).set_weight(pool, name, value, saves), as_json, pool=pool, server=name)
 
 
 @server.command()
@@ -149,7 +150,7 @@ def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, sa
 @json_option
 def reset(pool: str, name: str, file: str | None, as_json: bool) -> None:
     """Drop what was changed of NAME at run time, or of all of POOL: the file counts again."""
-    _done(_operator(file).reset(pool, name), as_json, pool=pool, server=name)
+    _done(operator_for(file).reset(pool, name), as_json, pool=pool, server=name)
 
 
 @click.group()
@@ -163,7 +164,7 @@ def pool() -> None:
 @json_option
 def show(name: str, file: str | None, as_json: bool) -> None:
     """Show the pool NAME with its servers."""
-    _print(_operator(file).pool_status(name), as_json)
+    _print(operator_for(file).pool_status(name), as_json)
 
 
 @pool.command()
@@ -173,7 +174,7 @@ def show(name: str, file: str | None, as_json: bool) -> None:
 @json_option
 def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> None:
     """Have the pool NAME pick by ALGORITHM."""
-    done = _operator(file).set_algorithm(name, algorithm)
+    done = operator_for(file).set_algorithm(name, algorithm)
     _done(done, as_json, pool=name, algorithm=done.rpartition(" ")[2])
 
 
@@ -191,7 +192,7 @@ def _print(told: dict[str, Any], as_json: bool) -> None:
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 def status(file: str | None, as_json: bool, watch: bool) -> None:
     """Show what runs: pools, servers, what they carry, and what was changed."""
-    operator = _operator(file)
+    operator = operator_for(file)
     while watch:
         click.clear()
         _print(operator.status(), as_json)
@@ -215,7 +216,7 @@ def explain(
         ipaddress.ip_address(client)
     except ValueError:
         raise click.BadParameter(f"{client!r} is not an address", param_hint="--from") from None
-    operator = _operator(file)
+    operator = operator_for(file)
     split = [one.partition(":") for one in headers]
     fields = [(name.strip().encode(), value.strip().encode()) for name, _, value in split]
     with operator.seen_board() as board:
@@ -239,7 +240,7 @@ def explain(
 @json_option
 def reload(file: str | None, as_json: bool) -> None:
     """Have every process read the configuration again; with a broken one nothing changes, and the exit status is 2."""
-    _done(_operator(file).reload(), as_json)
+    _done(operator_for(file).reload(), as_json)
 
 
 @click.group("config")
@@ -257,7 +258,7 @@ def dump(file: str | None, as_json: bool) -> None:
     """
     found = find_config(file)
     try:
-        changes = _operator(file).state.changes
+        changes = operator_for(file).state.changes
     except StoreError:  # Nothing is shared, so nothing can have been changed.
         changes = ()
     told = dumped(found, changes)

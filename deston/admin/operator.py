@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from deston.admin.saving import Edit, saved, with_option
+from deston.admin.sessions import asked
 from deston.admin.status import status
 from deston.balancer.policies import make_policy
 from deston.config.algorithms import ALGORITHMS, canonical_algorithm
@@ -21,6 +22,7 @@ from deston.config.load import load
 from deston.config.model import Config
 from deston.config.report import did_you_mean
 from deston.errors import ChangeRefused, ConfigError, StartError
+from deston.sessions.entry import Wanted
 from deston.store import changes
 from deston.store.base import State
 from deston.store.board import Board
@@ -188,6 +190,25 @@ class Operator:
             found = changes.find_server(self.effective, pool, server)
             rows = board.rows_of(pool, found.name)
             return sum(board.sum(row, living).active for row in rows) + len(behind)
+
+    # What is under way, and its end.
+
+    def sessions(self, wanted: Wanted, sort: str, limit: int) -> dict[str, Any]:
+        """What is under way in every process, as ``deston sessions --json`` prints it.
+
+        Raises ``ChangeRefused`` where there is nothing of a name.
+        """
+        with self.seen_board() as board:
+            return asked.listed(self.effective, board, wanted, sort, limit)
+
+    def end_session(self, id: str) -> dict[str, Any]:
+        """End one; raises ``ChangeRefused`` where there is none of that id any more, or it cannot be ended."""
+        return asked.ended_by_id(self.config, id)
+
+    def end_sessions(self, wanted: Wanted) -> dict[str, Any]:
+        """End all that are wanted; raises ``ChangeRefused`` where there is none."""
+        with self.seen_board() as board:
+            return asked.ended(self.effective, board, wanted)
 
     def _update(self, update: Callable[[Changes], Changes]) -> None:
         tell(self.config, self._store.update(update))

@@ -75,9 +75,9 @@ class Monitor:
         self._marks_keeper: gevent.Greenlet[..., None] | None = None
         #: Whether this process checks health, or another one that tells it.
         self.leads = True
-        #: What takes part in what processes share, in this hub.
-        self.companion: Companion | None = None
-        self._companion: gevent.Greenlet[..., None] | None = None
+        #: What runs beside it: what takes part in what processes share, and what answers commands.
+        self.companions: list[Companion] = []
+        self._beside: list[gevent.Greenlet[..., None]] = []
 
     def lead(self, leads: bool) -> None:
         """Check health from now on, or leave it to another process."""
@@ -95,19 +95,20 @@ class Monitor:
             threads = gevent.get_hub().threadpool
             threads.maxsize = max(threads.maxsize, CHECK_THREADS)
             self._marks_keeper = gevent.spawn(self._keep_marks)
-            if self.companion is not None:
-                self.companion.start()
-                self._companion = gevent.spawn(self.companion.run)
+            for companion in self.companions:
+                companion.start()
+                self._beside.append(gevent.spawn(companion.run))
             self.sync()
 
     def stop(self) -> None:
         """End all watching, within two seconds; the servers keep the health that they have."""
         if self._marks_keeper is None:
             return
-        if self._companion is not None and self.companion is not None:
-            self._companion.kill()
-            self.companion.stop()
-            self._companion = None
+        gevent.killall(self._beside)
+        if self._beside:
+            self._beside.clear()
+            for companion in self.companions:
+                companion.stop()
         ending = [greenlet for watch in self._watches.values() for greenlet in watch.stop()]
         self._marks_keeper.kill(block=False)
         ending.append(self._marks_keeper)

@@ -23,8 +23,8 @@ class Session:
     """
 
     __slots__ = (
-        "_introduction", "bytes_in", "bytes_out", "descriptor", "due", "is_answered", "lease", "peer", "quiet_since",
-        "receive", "socket", "started", "transmit",
+        "__weakref__", "_introduction", "bytes_in", "bytes_out", "descriptor", "due", "is_answered", "lease", "peer",
+        "quiet_since", "receive", "socket", "started", "transmit",
     )  # fmt: skip
 
     def __init__(self, peer: Peer, lease: Lease, raw: RawSocket, introduction: bytes, now: float) -> None:

@@ -117,18 +117,38 @@ class Connection:
     It has a greenlet until the relay runs; from then on callbacks of the hub move its bytes and end it.
     """
 
-    __slots__ = ("_greenlet", "_lease", "_record", "_relay", "client", "proxy", "server")
+    # One that an operator asks for gets a number, which is kept for as long as it lives.
+    __slots__ = ("__weakref__", "_greenlet", "_record", "_relay", "client", "lease", "proxy", "server", "started")
 
     def __init__(self, proxy: TcpProxy, raw: RawSocket, address: Any) -> None:
         self.proxy = proxy
         self.client = Client(raw, address)
+        self.started = time.monotonic()
         self.server: Side | None = None
-        self._lease: Lease | None = None
+        self.lease: Lease | None = None
         self._relay: Relay | None = None
         self._greenlet: Any = getcurrent()
         self._record = Record(proxy.config.name) if proxy.access_log is not None else None
         proxy.connections.add(self)
         proxy.accepted += 1
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """How many bytes went to the server, and came from it."""
+        relay = self._relay
+        return (relay.from_client.count, relay.from_server.count) if relay is not None else (0, 0)
+
+    @property
+    def phase(self) -> str:
+        """What it is at, in words; empty where bytes go both ways."""
+        relay = self._relay
+        if relay is None:
+            if self.lease is None:
+                return "is received, or waits for a server"
+            return "connects" if self.server is None else "is being closed"
+        if relay.from_client.ended or relay.from_server.ended:
+            return f"half closed by the {'client' if relay.from_client.ended else 'server'}"
+        return ""
 
     def serve(self) -> None:
         """Do all that comes before the relay, and start it."""
@@ -178,7 +198,7 @@ class Connection:
         failure: ConnectError | None = None
         while True:
             try:
-                self._lease = lease = lease_when_free(self.proxy.registry, pool, self.client.host, tried)
+                self.lease = lease = lease_when_free(self.proxy.registry, pool, self.client.host, tried)
             except NoServerAvailable:
                 if failure is None:
                     raise
@@ -217,7 +237,7 @@ class Connection:
 
     def _ended(self, relay: Relay) -> None:
         """The relay is over; runs in the hub."""
-        server = self._lease.server  # type: ignore[union-attr]
+        server = self.lease.server  # type: ignore[union-attr]
         server.bytes_in += relay.from_client.count
         server.bytes_out += relay.from_server.count
         if relay.ending is not None and relay.ending is not Ending.CLOSED:
@@ -256,7 +276,7 @@ class Connection:
             self._record.ends(code, ending)
 
     def _write_record(self, record: Record, access_log: AccessLog) -> None:
-        client, lease = self.client, self._lease
+        client, lease = self.client, self.lease
         record.client = str(client)
         record.server_name, record.alpn = client.server_name, client.alpn
         record.unique_id = client.unique_id.decode("latin-1")
@@ -266,7 +286,7 @@ class Connection:
 
     def end_if_due(self, now: float) -> None:
         """End a connection whose server is down or was removed, where its pool says so."""
-        if self._relay is not None and self._lease is not None and self._lease.server.ends_at <= now:
+        if self._relay is not None and self.lease is not None and self.lease.server.ends_at <= now:
             self._relay.cut(Ending.SERVER_DOWN)
 
     def cut(self) -> None:
@@ -281,6 +301,8 @@ class Connection:
         # Only if it is still at this connection: a greenlet of the crew goes on to the next one.
         if self._greenlet is not None:
             self._greenlet.throw(GreenletExit)
+        elif self._relay is not None:  # It has got its server meanwhile.
+            self._relay.cut()
 
     def _close(self) -> None:
         self._greenlet = None
@@ -296,5 +318,5 @@ class Connection:
     def _release_server(self) -> None:
         if self.server is not None:
             self.server.close()
-        if self._lease is not None:
-            self._lease.release()
+        if self.lease is not None:
+            self.lease.release()

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from deston.access.log import AccessLog
+from deston.address import Address
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
@@ -224,12 +225,15 @@ class UdpProxy:
         record = Record(self.config.name)
         record.wall_clock -= record.started - session.started
         record.started = session.started
-        host, port = self._listening.address_of(session.peer)
-        record.client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        record.client = self.client_of(session)
         record.pool, record.server, record.tries = lease.pool.name, lease.server.name, 1
         record.bytes_in, record.bytes_out = session.bytes_in, session.bytes_out
         record.ends(*why)
         return record
+
+    def client_of(self, session: Session) -> str:
+        """The address of a session's client."""
+        return str(Address(*self._listening.address_of(session.peer)))
 
     def _refuse(self, peer: Peer, error: DestonError) -> None:
         self.refusals.add(refusal_of(error))

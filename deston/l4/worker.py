@@ -67,6 +67,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         """Build the live objects; gunicorn's name for it, though there is no WSGI here."""
         from deston.access.log import AccessLogs
         from deston.build import Runtime  # After the patch: the health checks import requests.
+        from deston.l4.sessions import Connections
         from deston.l4.slots import Slots
         from deston.l4.tcp import TcpProxy
 
@@ -79,6 +80,8 @@ class L4Worker(Worker):  # type: ignore[misc]
         self._access_logs = AccessLogs("deston-l4")
         self._limit_slots()
         self.runtime.tell(self._figures)
+        for proxy in self.proxies:
+            self.runtime.list_sessions(Connections(proxy))
 
     def _slots_of(self, listener: ListenerConfig) -> Slots:
         from deston.l4.slots import Slots
@@ -129,12 +132,14 @@ class L4Worker(Worker):  # type: ignore[misc]
 
     def _take_datagram_sockets(self) -> None:
         """Each worker has sockets of its own for udp listeners; the kernel shares the clients out."""
+        from deston.l4.sessions import UdpSessions
         from deston.l4.udp import UdpProxy
         from deston.net.datagram import DatagramListener
 
         listeners = self.app.config.listeners_of(Protocol.UDP)
         for listener, raw in zip(listeners, self.app.datagram_sockets, strict=True):
             self.udp_proxies.append(UdpProxy(self.runtime.registry, listener, DatagramListener(raw)))
+            self.runtime.list_sessions(UdpSessions(self.udp_proxies[-1]))
 
     @property
     def _serving(self) -> list[TcpProxy | UdpProxy]:

@@ -29,9 +29,10 @@ from deston.l7.answers import refusal
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import ClientBody
 from deston.l7.headers import interim_response
-from deston.l7.http1 import Fields, Framing, RequestHead, ResponseHead
+from deston.l7.http1 import Framing, RequestHead, ResponseHead
 from deston.l7.incoming import Incoming
 from deston.l7.request import Request, Response, Tunnel
+from deston.l7.start import start
 from deston.l7.terms import Terms, terms_of, underscores
 from deston.l7.tunnel import begin, carry
 from deston.net.byte_stream import ByteStream
@@ -66,9 +67,9 @@ class ClientConnection:
     """
 
     __slots__ = (
-        "_account", "_answered", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left", "_listener",
-        "_minor_version", "_peer", "_refuse", "_scheme", "_sent", "_stream", "_tls_version", "_tunnel", "_turn",
-        "_underscores", "is_idle", "parks_after", "rest_of_wait",
+        "_account", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left",
+        "_minor_version", "_peer", "_refuse", "_scheme", "_stream", "_tls_version", "_tunnel", "_turn",
+        "_underscores", "answered", "is_idle", "listener", "parks_after", "request", "rest_of_wait", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +91,7 @@ class ClientConnection:
         self._stream = stream
         stream.write_timeout = listener.write_timeout
         self._incoming = Incoming(stream)
-        self._listener = listener
+        self.listener = listener
         self._underscores = underscores(listener.underscore_headers, listener.underscore_headers_kept)
         self._peer = peer
         self._scheme = scheme
@@ -100,11 +101,12 @@ class ClientConnection:
         self._tunnel = tunnel
         self._identity = identity
         self._left: float = listener.max_requests or math.inf
-        # Of the exchange that is under way: the body that comes, what it is answered with, how much of that was sent.
         self._body: ClientBody | None = None
         self._minor_version = 1
-        self._answered: Response | None = None
-        self._sent = 0
+        #: The exchange that is under way: what is asked for, what it is answered with, how much of that body was sent.
+        self.request: Request | None = None
+        self.answered: Response | None = None
+        self.sent = 0
         self._turn = Turn()
         #: Whether it waits for a request of which nothing has come.
         self.is_idle = False
@@ -125,8 +127,10 @@ class ClientConnection:
                 if not self._serve_one():
                     return True
         except (StreamError, ClientGone) as error:
-            log.debug("%s: a client is gone: %s", self._listener.name, error)
+            log.debug("%s: a client is gone: %s", self.listener.name, error)
             self._stream.abort()
+        finally:
+            self.request = None  # It knows this connection, by how it sends interim responses.
         return False
 
     def end_if_idle(self) -> None:
@@ -142,8 +146,8 @@ class ClientConnection:
             incoming.drop_empty_lines(MOST_EMPTY_LINES)
             if not incoming.is_empty:
                 return True
-        self.is_idle = True
-        seconds = self._listener.keepalive_timeout
+        self.is_idle, self.request = True, None
+        seconds = self.listener.keepalive_timeout
         if self._is_stopping():
             seconds = min(seconds, WAIT_WHEN_STOPPING)
         at_first = min(seconds, self.parks_after)
@@ -170,8 +174,8 @@ class ClientConnection:
         except DestonError as error:
             self._answer(self._refused(error), NO_BODY, head.method, head.minor_version, False)
             return False
-        request = self._request(head, terms)
-        self._answered, self._sent = None, 0
+        request = self.request = self._request(head, terms)
+        self.answered, self.sent = None, 0
         started = time.monotonic() if self._account is not None else 0.0
         try:
             keep = self._exchange(request, terms.keeps)
@@ -183,28 +187,28 @@ class ClientConnection:
         return keep
 
     def _refused(self, error: DestonError, logs: bool = True) -> Response:
-        return self._refuse(self._listener, error, self._peer, self._scheme, logs)
+        return self._refuse(self.listener, error, self._peer, self._scheme, logs)
 
     def _account_for(self, request: Request, started: float, error: BaseException | None = None) -> None:
         """Tell logs of an exchange that is over, or broke off."""
         record = request.record
         if record is not None:
-            if self._answered is not None and self._answered.status != record.status:
-                record.failed_late(self._answered.status)
-            record.end(self._sent, error)
-        if self._account is not None and self._answered is not None:
-            self._account(request, self._answered, self._sent, time.monotonic() - started)
+            if self.answered is not None and self.answered.status != record.status:
+                record.failed_late(self.answered.status)
+            record.end(self.sent, error)
+        if self._account is not None and self.answered is not None:
+            self._account(request, self.answered, self.sent, time.monotonic() - started)
 
     def _exchange(self, request: Request, keeps: bool) -> bool:
         response = self._forward(request)
         if response.tunnel is not None:
-            self._answered = response
+            self.answered = response
             return self._switch(response, response.tunnel)
         keep = keeps and not response.last and self._left > 0 and not self._is_stopping()
         return self._answer(response, request.body, request.method, request.minor_version, keep)
 
     def _read_head(self) -> RequestHead:
-        listener, incoming = self._listener, self._incoming
+        listener, incoming = self.listener, self._incoming
         data = incoming.take(http1.END_OF_HEAD, listener.max_header_size)
         if not data or data[:1] == b"\r":
             data = self._wait_for_head(data)
@@ -212,7 +216,7 @@ class ClientConnection:
 
     def _wait_for_head(self, taken: bytes) -> bytes:
         """The head of which not all is there yet, or empty lines come first."""
-        listener, incoming = self._listener, self._incoming
+        listener, incoming = self.listener, self._incoming
         incoming.put_back(taken)
         self._stream.expire_after(listener.header_timeout)
         try:
@@ -226,10 +230,10 @@ class ClientConnection:
     def _request(self, head: RequestHead, terms: Terms) -> Request:
         body, self._body = NO_BODY, None
         if terms.framing is not Framing.NONE:
-            self._body = ClientBody(self._incoming, self._listener.body_timeout, terms.framing, terms.expects)
+            self._body = ClientBody(self._incoming, self.listener.body_timeout, terms.framing, terms.expects)
             body = RequestBody(self._body, terms.length if terms.framing is Framing.LENGTH else None)
         return Request(
-            self._listener, head.method, head.target, terms.passed_on, body, self._peer, self._scheme,
+            self.listener, head.method, head.target, terms.passed_on, body, self._peer, self._scheme,
             head.minor_version, terms.upgrade, terms.expects, self._interim, head.minor_version > 0, self._stream,
             self._identity, tls_version=self._tls_version,
         )  # fmt: skip
@@ -261,13 +265,13 @@ class ClientConnection:
         whole = response.whole
         if whole is not None:
             keep = keep and body.is_read
-            self._answered, self._sent = response, 0
-            start = _start(response, keep, minor_version, False)
+            self.answered, self.sent = response, 0
+            head = start(response, keep, minor_version, False)
             if method == b"HEAD":
-                self._stream.write(start)
+                self._stream.write(head)
             else:
-                self._sent = len(whole)
-                self._stream.write_both(start, whole)
+                self.sent = len(whole)
+                self._stream.write_both(head, whole)
             return keep
         try:
             return self._send_pieces(response, body, method, minor_version, keep)
@@ -275,6 +279,10 @@ class ClientConnection:
             raise StreamEnded(str(error)) from error
         finally:
             response.close()
+
+    def _count(self, sent: int) -> None:
+        """So much more of a body was sent."""
+        self.sent += sent
 
     def _send_pieces(
         self, response: Response, body: RequestBody, method: bytes, minor_version: int, keep: bool
@@ -284,10 +292,10 @@ class ClientConnection:
         chunked = response.length is None and method != b"HEAD"
         if chunked and not minor_version:
             chunked = keep = False
-        self._answered, self._sent = response, 0
+        self.answered, self.sent = response, 0
         # A body that still comes is not waited for: the client may send it, or has stopped.
         keep = keep and body.is_read
-        unsent = _start(response, keep, minor_version, chunked)
+        unsent = start(response, keep, minor_version, chunked)
         if method == b"HEAD":
             stream.write(unsent)
             return keep
@@ -302,12 +310,12 @@ class ClientConnection:
             return self._answer(self._refused(error, logs=False), body, method, minor_version, False)
         if response.send_to is not None and not chunked:
             stream.write_both(unsent, piece)
-            self._sent += len(piece)
-            self._sent += response.send_to(stream, self._turn)
+            self.sent += len(piece)
+            response.send_to(stream, self._turn, self._count)
             return keep
         while piece:
             self._turn.give_way()
-            self._sent += len(piece)
+            self.sent += len(piece)
             if chunked:
                 piece = http1.chunk(piece)
             stream.write(unsent + piece if unsent else piece)
@@ -318,31 +326,3 @@ class ClientConnection:
         if unsent:
             stream.write(unsent)
         return keep
-
-
-def _start(response: Response, keep: bool, minor_version: int, chunked: bool) -> bytes:
-    """The head of a response as it is sent."""
-    fields = response.fields
-    if isinstance(fields, Fields):  # It was made from one head, and has its status and reason.
-        start: bytes | None = fields.kept.get(_start)
-        if start is None:
-            start = fields.kept[_start] = http1.response_head(response.status, response.reason, fields)
-    else:
-        start = http1.response_head(response.status, response.reason, fields)
-    if response.added:
-        start += http1.field_lines(response.added)
-    return start + _ENDS[chunked, keep, minor_version]
-
-
-# What a head ends with, by whether the body is in chunks, the connection is kept, and the minor version of the client:
-# nothing is said of the connection where the version's own rule holds.
-_CODING = {False: b"", True: b"Transfer-Encoding: chunked\r\n"}
-_OPTION = {
-    (False, 0): b"Connection: close\r\n", (False, 1): b"Connection: close\r\n",
-    (True, 0): b"Connection: keep-alive\r\n", (True, 1): b"",
-}  # fmt: skip
-_ENDS = {
-    (chunked, keep, minor): coding + option + b"\r\n"
-    for chunked, coding in _CODING.items()
-    for (keep, minor), option in _OPTION.items()
-}

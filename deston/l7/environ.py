@@ -196,6 +196,8 @@ class _Input:
         try:
             data: bytes = self._read(limit)
         except Exception as error:  # PEP 3333 names no kind: each server has its own for a client that breaks off.
+            if self._client.ended is not None:
+                raise
             raise ClientGone(f"the client's body cannot be read: {error}") from error
         return data
 

@@ -92,14 +92,17 @@ class Exchange:
 
         Raises ``NoServerAvailable`` and its kinds, or what the last try failed with.
         """
-        body = self._request.body
-        if body is not NO_BODY and not body.is_empty and (not self._request.expects or body.is_at_hand()):
+        request = self._request
+        body, request.began = request.body, time.monotonic()
+        now = request.began
+        if body is not NO_BODY and not body.is_empty and (not request.expects or body.is_at_hand()):
             # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
             body.read()
             body.rewind()
+            now = time.monotonic()
             if self._registry is not None:  # That may have taken long enough for an operator to change the pool.
                 self._pool = self._registry.current(self._pool)
-        self._budget.request(time.monotonic())
+        self._budget.request(now)
         tried: list[Server] = []
         pool = self._pool
         try:
@@ -108,7 +111,7 @@ class Exchange:
         except AllServersFull:
             lease = self._lease_when_free()
         while True:
-            self.server = lease.server
+            self.server, request.lease = lease.server, lease
             try:
                 response = self._try(lease)
                 if self._config.mark_statuses:

@@ -13,6 +13,7 @@ from _socket import socket as RawSocket
 from collections.abc import Sequence
 from typing import Any
 
+from gevent import get_hub, getcurrent
 from gevent import socket as gevent_socket
 
 from deston.config.model import ListenerConfig
@@ -21,7 +22,7 @@ from deston.l7 import http1
 from deston.l7.headers import interim_response, response_fields, wanted_upgrade
 from deston.l7.http1 import Field, Named, ResponseHead
 from deston.l7.http2 import Http2Socket
-from deston.l7.request import Response, Tunnel
+from deston.l7.request import Request, Response, Tunnel
 from deston.l7.tunnel import begin, carry
 from deston.net.stream import Stream, reset_on_close
 
@@ -31,6 +32,9 @@ RAW_FIELDS = "deston_fields"
 RAW_REQUEST = "deston_request"
 _EXPECTS = "deston_expects"
 _EARLY_HINTS = 103
+
+#: Those whose request is under way.
+under_way: set[GunicornClient] = set()
 
 
 def keep_raw(request: Any, is_ours: bool) -> None:
@@ -52,8 +56,9 @@ class GunicornClient:
     """A client of gunicorn's, for one request of it: ``environ`` is that request's."""
 
     __slots__ = (
-        "_early_hints", "_request", "_send_trailers", "_socket", "_stream", "_was_told", "encoding", "expects",
-        "identity", "is_http2", "is_secured", "listener", "minor_version", "tls_version",
+        "__weakref__", "_early_hints", "_greenlet", "_request", "_send_trailers", "_socket", "_stream", "_was_told",
+        "encoding", "ended", "expects", "identity", "is_http2", "is_secured", "listener", "minor_version", "request",
+        "sent", "tls_version", "tunnel",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -64,6 +69,13 @@ class GunicornClient:
         self._send_trailers = environ.get("gunicorn.http2.send_trailers")
         self._stream: Stream | None = None
         self._was_told = False
+        self._greenlet: Any = getcurrent()
+        #: What an operator sees of it: the request, the tunnel that came of it, the bytes of a body that were sent.
+        self.request: Request | None = None
+        self.tunnel: Tunnel | None = None
+        self.sent = 0
+        #: With what an operator has ended it.
+        self.ended: Exception | None = None
         self.is_http2 = self._send_trailers is not None
         #: The field lines that tell a server of its certificate, and whether it is our TLS that it speaks.
         self.identity: bytes = getattr(self._socket, "identity", b"")
@@ -89,8 +101,33 @@ class GunicornClient:
             self._stream = Stream(raw)
         return self._stream
 
+    def begin(self, request: Request) -> None:
+        """Its request is under way, until ``close``."""
+        self.request = request
+        under_way.add(self)
+
+    def end_soon(self, otherwise: Exception) -> None:
+        """Have the greenlet that serves it cut the client off, by that error or gunicorn's own; for a greenlet."""
+        # Not from here: a greenlet that ends hands over to the hub, and whoever threw would not go on.
+        get_hub().loop.run_callback(self._throw_out, self._error_of_cut(str(otherwise), otherwise))
+
+    def _throw_out(self, error: Exception) -> None:
+        if self in under_way:  # Else the greenlet is at another request by now.
+            self.ended = error
+            self._greenlet.throw(error)
+
+    def broke_off(self, error: BaseException) -> None:
+        """There will be no response."""
+        if self.ended is None or self.request is None:
+            return  # A fault, of which gunicorn tells.
+        if self.request.record is not None:
+            self.request.record.end(0, error)
+        self.reset()
+
     def close(self) -> None:
         """Wait for it no more; gunicorn goes on with its own socket."""
+        under_way.discard(self)
+        self.request = None  # It knows this client, by how that sends interim responses.
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -139,6 +176,8 @@ class GunicornClient:
             if self._socket is not None:
                 self._socket.sendall(data)
         except OSError as error:
+            if self.ended is not None:
+                raise
             raise ClientGone(f"an interim response cannot be sent: {error}") from error
 
     @property
@@ -171,6 +210,7 @@ class GunicornClient:
         stream = self.stream
         assert stream is not None
         assert self._request is not None
+        self.tunnel = tunnel
         ahead = self._request.unreader.take_buffered()
         begin(stream, response)
         carry(stream, ahead, tunnel)
@@ -178,6 +218,9 @@ class GunicornClient:
     def cut(self, why: str, otherwise: Exception) -> Exception:
         """End what cannot be completed, and say with what gunicorn is told so: of HTTP/2, one stream alone."""
         self.reset()
+        return self._error_of_cut(why, otherwise)
+
+    def _error_of_cut(self, why: str, otherwise: Exception) -> Exception:
         if not self.is_http2 or self._request is None:
             return otherwise
         from gunicorn.http2.errors import HTTP2StreamError

@@ -96,22 +96,21 @@ class Reading:
             self.close()
         return piece
 
-    def send_to(self, client: ByteStream, turn: Turn) -> int:
-        """Send what is left of the body to a client, as it comes and as it is; the number of bytes.
+    def send_to(self, client: ByteStream, turn: Turn, count: Callable[[int], None]) -> None:
+        """Send what is left of the body to a client, as it comes and as it is; ``count`` is told the bytes of a piece.
 
         Through the hub's scratch buffer, so that nothing is copied but what the client does not take at once. Raises as
         ``read`` does, and what the client's stream raises.
         """
-        scratch, limit, total = hubs.scratch(), FIRST_READ, 0
+        scratch, limit = hubs.scratch(), FIRST_READ
         while self._open:
             piece = self._piece(partial(self._body.read_some, scratch[:limit]))
-            total += len(piece)
+            count(len(piece))
             if not client.write_shared(piece):
                 limit = FIRST_READ
             elif len(piece) == limit < LARGEST_READ:
                 limit *= 2
             turn.give_way()
-        return total
 
     def is_at_hand(self) -> bool:
         """Whether a read would return at once."""

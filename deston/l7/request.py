@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from deston.balancer.pool import Lease
 from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
@@ -20,6 +21,7 @@ from deston.l7.http1 import Field, Named, ResponseHead
 from deston.l7.record import Record
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
+from deston.net.relay import Relay
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -35,8 +37,14 @@ def no_interim(head: ResponseHead) -> None:
     """Interim responses go no further, where an adapter cannot send them."""
 
 
-@dataclass(slots=True)
-class Request:
+class _Numbered:
+    """What an operator asks for gets a number, which is kept for as long as it lives."""
+
+    __slots__ = ("__weakref__",)
+
+
+@dataclass(slots=True, eq=False)
+class Request(_Numbered):
     """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket.
 
     What an adapter can do besides: ``upgrade`` is the protocol that the client would like to go on with (RFC 9110
@@ -45,7 +53,8 @@ class Request:
     trailers of the response can reach it. ``stream`` is the client's connection, which tells that it has left.
     ``identity`` are the field lines that tell the server of the client's certificate. ``interims`` counts the interim
     responses that came. ``tls_version`` is empty where TLS is not ours. ``added`` are field lines that the server gets
-    besides. ``record`` is what an access log will say.
+    besides. ``record`` is what an access log will say. ``began`` is when it was given to a pool (on the monotonic
+    clock), and ``lease`` the last one that it got there.
     """
 
     listener: ListenerConfig
@@ -67,6 +76,8 @@ class Request:
     added: bytes = b""
     is_http2: bool = False
     record: Record | None = None
+    began: float = 0.0
+    lease: Lease | None = None
 
 
 def _never() -> float:
@@ -80,7 +91,7 @@ class Tunnel:
 
     ``ahead`` was read of it already. ``timeout`` is how long it may be silent, and ``half_closed`` how long once one
     side has ended, in seconds. ``count`` is told the bytes that went to the server, and those that came. ``ends_at``
-    tells when it is to end in any case, in seconds of the monotonic clock.
+    tells when it is to end in any case, in seconds of the monotonic clock. ``relay`` is there while it is carried.
     """
 
     stream: ByteStream
@@ -89,6 +100,7 @@ class Tunnel:
     half_closed: float
     count: Callable[[int, int], None]
     ends_at: Callable[[], float] = _never
+    relay: Relay | None = None
 
 
 def _nothing() -> None:
@@ -123,7 +135,7 @@ class Response:
     whole: Bytes | None = None
     trailers: Callable[[], Sequence[Field]] = tuple
     is_at_hand: Callable[[], bool] = bool
-    send_to: Callable[[ByteStream, Turn], int] | None = None
+    send_to: Callable[[ByteStream, Turn, Callable[[int], None]], None] | None = None
     added: Sequence[Field] = ()
 
 

@@ -36,13 +36,17 @@ class ClientCut(ConnectionResetError):
 
 def after_tunnel(response: Response, tunnel: Tunnel, client: GunicornClient, record: Record | None) -> Exception:
     """Carry what a client had upgraded, and say with what the WSGI server is then told to end the connection."""
-    ended: StreamError | None = None
+    ended: BaseException | None = None
     try:
         client.carry(response, tunnel)
     except StreamError as error:
         ended = error
         client.reset()
         return ClientCut(str(error))
+    except BaseException as error:  # Such as an operator's word, or the end of a drain.
+        ended = error
+        client.reset()
+        raise
     finally:
         response.close()
         if record is not None:
@@ -112,11 +116,10 @@ class Body:
     head, so that a stream of events begins when it begins.
     """
 
-    __slots__ = ("_client", "_error", "_first", "_is_whole", "_record", "_response", "_sent")
+    __slots__ = ("_client", "_error", "_first", "_is_whole", "_record", "_response")
 
     def __init__(self, response: Response, first: bytes, client: GunicornClient, record: Record | None) -> None:
         self._record = record
-        self._sent = 0
         # Where it is not whole and nothing else is known, the client has left.
         self._error: DestonError = ClientGone("the client left within the response")
         self._response = response
@@ -130,14 +133,14 @@ class Body:
     def __next__(self) -> bytes:
         if self._first is not None:
             first, self._first = self._first, None
-            self._sent += len(first)
+            self._client.sent += len(first)
             return first
         try:
             piece = self._response.read()
         except DestonError as error:
             self._error = error
             raise self._cut(error) from error
-        self._sent += len(piece)
+        self._client.sent += len(piece)
         if not piece:
             self._is_whole = True
             self._client.send_trailers(self._response.trailers())
@@ -161,4 +164,4 @@ class Body:
         finally:
             record, self._record = self._record, None
             if record is not None:
-                record.end(self._sent, None if self._is_whole else self._error)
+                record.end(self._client.sent, None if self._is_whole else self._client.ended or self._error)

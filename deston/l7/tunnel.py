@@ -59,6 +59,7 @@ def carry(client: ByteStream, ahead: bytes, tunnel: Tunnel) -> None:
         relay.from_server.begin_with(tunnel.ahead)
     tunnels = one_for_hub(_Tunnels)
     tunnels.open[relay] = tunnel.ends_at
+    tunnel.relay = relay
     try:
         ending = relay.run()
     except BaseException:

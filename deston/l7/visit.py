@@ -12,12 +12,14 @@ import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import gevent
-from gevent import Greenlet
+from gevent import Greenlet, GreenletExit, getcurrent
 
 from deston.errors import StreamError
 from deston.l7.connection import ClientConnection
+from deston.l7.request import Request
 from deston.net import hub as hubs
 from deston.net.linger import linger
 from deston.net.relay import Side
@@ -33,20 +35,28 @@ class Visit:
     ``side`` is what its requests are read from: ``plain``, which is the socket's own stream, or TLS on it.
     """
 
-    __slots__ = ("_connection", "_side", "ends", "plain")
+    __slots__ = ("__weakref__", "_side", "connection", "ends", "greenlet", "plain", "started")
 
     def __init__(self, plain: Stream, side: Side, connection: ClientConnection) -> None:
         self.plain = plain
         self._side = side
-        self._connection = connection
+        self.connection = connection
+        self.started = time.monotonic()
+        #: What serves it, but while it is parked.
+        self.greenlet: Any = None
         #: When it ends by itself while it is parked.
         self.ends = 0.0
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether nothing serves it now."""
+        return self.greenlet is None
 
     def run(self) -> bool:
         """Serve it until its end, or until it has waited for a request for a while; whether it is to be parked."""
         try:
-            still_sends = self._connection.serve()
-            seconds = self._connection.rest_of_wait
+            still_sends = self.connection.serve()
+            seconds = self.connection.rest_of_wait
             if seconds:
                 self.ends = time.monotonic() + seconds
                 return True
@@ -62,11 +72,11 @@ class Visit:
 
     def stay(self) -> None:
         """Keep its greenlet, however long it waits."""
-        self._connection.parks_after = float("inf")
+        self.connection.parks_after = float("inf")
 
     def end_if_idle(self) -> None:
         """End it soon where it waits for a request of which nothing has come."""
-        self._connection.end_if_idle()
+        self.connection.end_if_idle()
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
@@ -87,6 +97,7 @@ class Visits:
     def serve(self, visit: Visit) -> None:
         """Serve a visit, for as long as it needs a greenlet."""
         self._served.add(visit)
+        visit.greenlet = getcurrent()
         try:
             while visit.run():
                 if len(self._parked) + len(self._going) < self._most:
@@ -94,6 +105,7 @@ class Visits:
                     return
                 visit.stay()
         finally:
+            visit.greenlet = None
             self._served.discard(visit)
 
     def _park(self, visit: Visit) -> None:
@@ -120,6 +132,25 @@ class Visits:
         self.sweep(float("inf"))
         for visit in list(self._served):
             visit.end_if_idle()
+
+    def all(self) -> list[Visit]:
+        """All of them, as of now."""
+        return [*self._served, *self._parked]
+
+    def __contains__(self, visit: Visit) -> bool:
+        return visit in self._served or visit in self._parked
+
+    def end(self, visit: Visit, request: Request | None) -> None:
+        """End a visit, unless it was at a request and is at another one by then; for a greenlet."""
+        # Not from here: a greenlet that ends hands over to the hub, and whoever threw would not go on.
+        visit.plain.home.hub.loop.run_callback(self._throw_out, visit, request)
+
+    def _throw_out(self, visit: Visit, request: Request | None) -> None:
+        if visit in self._parked:
+            self._parked.discard(visit)
+            visit.close()
+        elif visit.greenlet is not None and request in (None, visit.connection.request):
+            visit.greenlet.throw(GreenletExit)
 
     def wait(self, seconds: float, tell: Callable[[], None]) -> None:
         """Let those that went on after they were parked end within ``seconds``, then cut them off.

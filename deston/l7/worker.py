@@ -24,6 +24,7 @@ from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
 from deston.l7.http2 import Http2Socket, speaks_http2
+from deston.l7.sessions import OfVisits
 from deston.l7.visit import Visit, Visits
 from deston.l7.wsgi import application, is_ours
 from deston.net.relay import Side
@@ -142,6 +143,8 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         visits = self._visits = Visits(self.worker_connections // 4)
+        if application.runtime is not None:
+            application.runtime.list_sessions(OfVisits(visits))
         super().run()
         drained = time.monotonic() - (self._stopped_at or time.monotonic())
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)

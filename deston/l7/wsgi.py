@@ -27,12 +27,13 @@ from deston.l7 import app
 from deston.l7.answers import answered, refusal
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.files import require_files
-from deston.l7.gunicorn_client import GunicornClient
+from deston.l7.gunicorn_client import GunicornClient, under_way
 from deston.l7.handshake import is_secured
 from deston.l7.hosted import find_application
 from deston.l7.proxy import Proxy
 from deston.l7.request import Request, Response
 from deston.l7.responding import Body, StartResponse, after_tunnel, respond
+from deston.l7.sessions import OfWsgi
 from deston.l7.tally import figures
 from deston.l7.way import Way
 
@@ -86,6 +87,7 @@ class Application:
         proxy = Proxy(runtime.registry, config, logs=logs)
         runtime.on_reload, runtime.on_change = self._reload, self._refresh
         runtime.tell(figures)
+        runtime.list_sessions(OfWsgi(under_way, threaded))
         runtime.monitor.start()
         self.listeners = config.listeners_of(Protocol.HTTP)
         self._listeners = Listeners(self.listeners)
@@ -240,7 +242,12 @@ class Application:
             listener = client.listener or self._listeners.find(environ)
             peer, scheme = environ.get("REMOTE_ADDR", ""), environ["wsgi.url_scheme"]
             return self.refuse(listener, error, peer, scheme), None
-        return self._proxy.forward(request), request
+        client.begin(request)
+        try:
+            return self._proxy.forward(request), request
+        except BaseException as error:
+            client.broke_off(error)
+            raise
 
 
 def _require_applications(config: Config) -> None:

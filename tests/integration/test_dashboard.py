@@ -15,6 +15,7 @@ from tests.integration.commands import L4, start
 from tests.integration.configs import QUICK_CHECKS, pool, tcp, write_config
 from tests.integration.echo import EchoServer
 from tests.integration.processes import BIN, Processes, run, wait_until
+from tests.integration.wire import connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
@@ -80,6 +81,27 @@ def test_a_server_is_drained_by_the_page(page: Any, processes: Processes, tmp_pa
         playwright.expect(checks.get_by_role("listitem").nth(1)).to_contain_text("passed")
         a.stop()
         playwright.expect(checks).to_contain_text("failed connection refused")
+
+
+def test_a_session_is_ended_by_the_page(page: Any, processes: Processes, tmp_path: Path) -> None:
+    """What is open with a server stands on its page, and is ended after a question."""
+    with EchoServer("a") as a:
+        file = write_config(
+            tmp_path, {"raw": tcp()}, pools={"app": pool({"a": a.address})}, admin={"bind": "127.0.0.1:0"}
+        )
+        l4 = start(L4, processes, file)
+        admin = processes.start("admin", [f"{BIN}/deston", "admin", "--config", str(file)])
+        page.goto(admin.wait_for(r"the API are at (\S+)")[1] + "#/pool/app/a")
+        playwright.expect(page.get_by_text("Nothing.", exact=True)).to_be_visible()
+        with connect(l4.address) as client:
+            client.send(b"GET /?sleep=9 HTTP/1.1\r\nHost: a\r\n\r\n")
+            row = page.locator(".sessions tbody tr")
+            playwright.expect(row).to_contain_text(f"127.0.0.1:{client.socket.getsockname()[1]}")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            row.get_by_role("button").click()
+            page.get_by_role("button", name="End", exact=True).click()
+            assert client.was_reset()
+            playwright.expect(page.get_by_text("Nothing.", exact=True)).to_be_visible()
 
 
 def test_a_token_is_asked_for(page: Any, processes: Processes, tmp_path: Path) -> None:

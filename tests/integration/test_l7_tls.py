@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import ssl
@@ -19,7 +20,7 @@ import pytest
 
 from tests.integration.commands import L7, Command, argv_of, start
 from tests.integration.configs import http, pool, write_config
-from tests.integration.processes import DEADLINE_S, Processes, Running, wait_until
+from tests.integration.processes import BIN, DEADLINE_S, Processes, Running, run, wait_until
 from tests.integration.wire import ScriptedServer, connect, reserved_port
 from tests.tls_peers import Certificate, make_certificate
 
@@ -306,6 +307,23 @@ def test_a_response_of_http2_that_breaks_off(site: Site, client: Http2Client) ->
     """Its stream is reset; the connection goes on."""
     client.send()
     site.answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\nshort")
+    assert client.receive().is_reset
+    client.send()
+    site.answers()
+    assert client.receive().status == "200"
+
+
+def test_an_exchange_of_http2_that_an_operator_ends(site: Site, client: Http2Client, folder: Path) -> None:
+    """Its stream is reset and the server cut off; the connection goes on."""
+    words, config = [f"{BIN}/deston", "sessions"], ["--config", str(folder / "deston.conf")]
+    client.send()
+    with site.server.accept() as accepted:
+        accepted.read_head()
+        (found,) = json.loads(run([*words, "--json", *config]).out)["sessions"]
+        assert (found["kind"], found["about"], found["server"]) == ("http", "GET /", "a")
+        done = run([*words, "end", found["id"], *config])
+        assert done == (0, f"{found['id']} (http of 127.0.0.1 with app/a) was ended\n", "")
+        assert accepted.was_reset()
     assert client.receive().is_reset
     client.send()
     site.answers()

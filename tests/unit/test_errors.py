@@ -15,6 +15,7 @@ DECISIONS: dict[type[DestonError], tuple[int, Retry]] = {
     errors.StartError: (500, Retry.NEVER),
     errors.StoreError: (500, Retry.NEVER),
     errors.ChangeRefused: (500, Retry.NEVER),
+    errors.NoSuchSession: (500, Retry.NEVER),
     errors.AdminRefusal: (400, Retry.NEVER),
     errors.CannotSimulate: (500, Retry.NEVER),
     errors.NoServerAvailable: (503, Retry.NEVER),

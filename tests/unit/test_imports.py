@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting", "figures", "store", "tables",
+    "waiting", "figures", "sessions", "store", "tables",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -41,11 +41,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "store": {"errors", "address", "config", "tables"},
+    "sessions": {"errors", "config.model", "net", "store"},
     "figures": {"balancer"},
     "leading": {"errors", "store"},
     "publishing": {"errors", "balancer", "health", "store"},
     "sharing": {"errors", "balancer", "config", "figures", "health", "leading", "publishing", "store"},
-    "build": {"errors", "address", "logs", "config", "balancer", "net", "figures", "health", "sharing", "store"},
+    "build": {
+        "errors",
+        "address",
+        "logs",
+        "config",
+        "balancer",
+        "net",
+        "figures",
+        "health",
+        "sessions",
+        "sharing",
+        "store",
+    },
     "l4": COMMAND,
     "l7": COMMAND,
     "client": {
@@ -71,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "l7.rewriting",
         "l7.routing",
         "net.listen",
+        "sessions",
         "simulate",
         "store",
     },
@@ -90,6 +104,8 @@ PURE = (
     "l7.routing",
     "l7.rewriting",
     "l7.terms",
+    "sessions.entry",
+    "sessions.wire",
     "simulate",
 )
 IMPURE = {"_socket", "gevent", "gunicorn", "requests", "select", "selectors", "socket", "ssl", "urllib3"}

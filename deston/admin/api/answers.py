@@ -92,6 +92,24 @@ EXPLAINED: Schema = {
     "required": ["listener", "route"],
 }
 CHECKED = _object(good=_YES_NO, problems=_list(_object(line=_COUNT, key=_TEXT, reason=_TEXT)))
+_SESSION = {
+    "id": _TEXT,
+    "kind": {"enum": ["tcp", "udp", "http", "tunnel", "idle"]},
+    "listener": _TEXT,
+    "client": _TEXT,
+    "pool": _said(_TEXT, "Empty, as is the server, where none was picked yet."),
+    "server": _TEXT,
+    "age": _said(_NUMBER, "In seconds."),
+    "bytes_in": _said(_COUNT, "From the client."),
+    "bytes_out": _said(_COUNT, "To the client."),
+    "about": _said(_TEXT, "The request, the name that a TLS client asked for, or what it waits for."),
+}
+SESSIONS = _object(
+    total=_said(_COUNT, "How many there are; no more than the limit are told."),
+    sessions=_list(_object(**_SESSION)),
+    unanswered=_said(_list(_object(process=_COUNT, reason=_TEXT)), "Processes that did not answer."),
+)
+ENDED = _object(done=_TEXT, **_SESSION)
 HEALTHY = _object(status={"const": "ok"})
 DONE: Schema = {
     "type": "object",

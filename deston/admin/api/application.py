@@ -22,7 +22,7 @@ from deston.admin.api.files import add_files
 from deston.admin.api.guard import Guard, Role
 from deston.admin.api.openapi import document
 from deston.admin.api.problems import PROBLEM_TYPE, document_of, refusal_of
-from deston.admin.api.reading import read_body
+from deston.admin.api.reading import read_body, read_query
 from deston.admin.api.shapes import LARGEST_BODY
 from deston.admin.api.site import Site
 from deston.admin.api.table import ROUTES, V1, Route
@@ -72,7 +72,8 @@ def _view(route: Route, guard: Guard, site: Site) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         guard.judge(request.environ, route.role, route.method != "GET")
         body = read_body(request, route.body) if route.body is not None else {}
-        answer = route.handler(Call(site, path, body, route.may_save and _saves()))
+        query = read_query(request, route.query) if route.query is not None else {}
+        answer = route.handler(Call(site, path, body, route.may_save and _saves(), query))
         if isinstance(answer, tuple):
             return Response(answer[0], content_type=answer[1])
         if route.role is Role.WRITE:

@@ -1,6 +1,6 @@
 """The handlers that change what runs.
 
-What lives here: adding, removing, weighing and resetting servers, a pool's policy, reloading.
+What lives here: adding, removing, weighing and resetting servers, a pool's policy, ending sessions, reloading.
 What must not: HTTP, and what a change means (``operator``, ``store.changes``).
 Invariant: each is the command of the same name; what the command refuses is refused here, with a status: 404 for what
 there is not, 409 for what makes no sense now.
@@ -12,7 +12,7 @@ from typing import Any
 
 from deston.admin.api.call import Answer, Call
 from deston.admin.api.looking import require_pool
-from deston.errors import AdminRefusal, ChangeRefused, ConfigError
+from deston.errors import AdminRefusal, ChangeRefused, ConfigError, NoSuchSession
 from deston.store.changes import find_server, read_server
 
 
@@ -77,6 +77,14 @@ def reload(call: Call) -> Answer:
     except ConfigError as error:
         wrong = tuple((one.path, f"{one.message} (line {one.line})") for one in error.problems)
         raise AdminRefusal(409, f"{call.site.file} is broken, and nothing was changed", wrong) from error
+
+
+def end_session(call: Call) -> Answer:
+    """End a session; raises ``AdminRefusal`` (404) where there is none of that id any more."""
+    try:
+        return call.site.operator.end_session(call.path["session"])
+    except NoSuchSession as error:
+        raise AdminRefusal(404, str(error)) from error
 
 
 def _known_server(call: Call) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The handlers that change nothing.
 
-What lives here: status, one pool, the configuration, explaining, checking, metrics.
+What lives here: status, one pool, sessions, the configuration, explaining, checking, metrics.
 What must not: HTTP, and how any of it is found out (``status``, ``explaining``, ``metrics``).
 Invariant: no token and no password leaves through here.
 """
@@ -12,9 +12,11 @@ import ipaddress
 from deston.admin import explaining
 from deston.admin.api.call import Answer, Call
 from deston.admin.dumping import dumped
+from deston.admin.sessions.asked import LIMIT
 from deston.config.load import load_text
 from deston.config.model import Config, Protocol
 from deston.errors import AdminRefusal, ChangeRefused, ConfigError, StartError
+from deston.sessions.entry import SORTS, Wanted
 from deston.store.changes import find_pool, in_force
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,6 +61,16 @@ def metrics(call: Call) -> Answer:
 
     with call.site.shared() as (config, state, board):
         return render(config, state, board), METRICS_TYPE
+
+
+def sessions(call: Call) -> Answer:
+    """What ``deston sessions --json`` prints; raises ``AdminRefusal`` for a name that there is not."""
+    said = dict(call.query)
+    sort, limit = said.pop("sort", next(iter(SORTS))), said.pop("limit", LIMIT)
+    try:
+        return call.site.operator.sessions(Wanted(**said), sort, limit)
+    except ChangeRefused as error:
+        raise AdminRefusal(404, str(error)) from error
 
 
 def config(call: Call) -> Answer:

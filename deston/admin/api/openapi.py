@@ -52,9 +52,13 @@ def _operation(route: Route, with_token: bool) -> Document:
     kind = route.answer if isinstance(route.answer, str) else "application/json"
     schema: Document = {"type": "string"} if isinstance(route.answer, str) else route.answer
     operation["responses"][str(route.status)] = {"description": "Done.", "content": {kind: {"schema": schema}}}
-    parameters = [{"name": name, "in": "path", "required": True, "schema": NAME} for name in route.parameters]
+    parameters: list[Document] = [
+        {"name": name, "in": "path", "required": True, "schema": NAME} for name in route.parameters
+    ]
     if route.may_save:
         parameters.append(_SAVE)
+    for name, schema in route.query["properties"].items() if route.query is not None else ():
+        parameters.append({"name": name, "in": "query", "schema": schema})
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -76,6 +80,8 @@ def _refusals(route: Route, with_token: bool) -> list[int]:
         statuses.append(409)
     if route.may_save:
         statuses.append(400)
+    if route.query is not None:
+        statuses += [400, 404]
     if route.body is not None:
         statuses += [400, 413, 415]
         if route.name == "explain":

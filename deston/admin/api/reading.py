@@ -1,6 +1,6 @@
-"""A request's body as a value.
+"""A request's body, and its query, as values.
 
-What lives here: reading JSON, and everything in which it can fail, as a refusal with a status.
+What lives here: reading JSON and queries, and everything in which it can fail, as a refusal with a status.
 What must not: routes.
 Invariant: a value that comes out fits its schema, and each text in it is one that can be written as UTF-8.
 """
@@ -16,6 +16,9 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from deston.admin.api.shapes import LARGEST_BODY, Schema, mistakes
 from deston.errors import AdminRefusal
 
+_LONGEST_NUMBER = 18
+_BOOLEANS = {"true": True, "false": False}
+
 
 def read_body(request: Request, schema: Schema) -> dict[str, Any]:
     """The body of a request; raises ``AdminRefusal`` (400, 413 or 415)."""
@@ -28,6 +31,23 @@ def read_body(request: Request, schema: Schema) -> dict[str, Any]:
     if wrong:
         raise AdminRefusal(400, "the body cannot be used", wrong)
     return value
+
+
+def read_query(request: Request, schema: Schema) -> dict[str, Any]:
+    """The query of a request's target, whose values are as their schemas want them; raises ``AdminRefusal`` (400)."""
+    known = schema["properties"]
+    value = {name: _plain(text, known.get(name, {})) for name, text in request.args.items()}
+    wrong = tuple(mistakes(schema, value))
+    if wrong:
+        raise AdminRefusal(400, "the request cannot be used", wrong)
+    return value
+
+
+def _plain(text: str, schema: Schema) -> Any:
+    """A text of a query as the value that its schema asks for, where it is one."""
+    if schema.get("type") == "integer" and text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+        return int(text)
+    return _BOOLEANS.get(text, text) if schema.get("type") == "boolean" else text
 
 
 def _read(request: Request) -> bytes:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from deston.admin.sessions.asked import LARGEST_LIMIT
 from deston.config.algorithms import ALGORITHMS
 from deston.config.model import AdminState
+from deston.sessions.entry import SORTS
 
 Schema = dict[str, Any]
 
@@ -79,6 +81,16 @@ EXPLAIN = shape(
     **{"from": {**text(most=45, about="The client's address; 127.0.0.1 if left out."), "anyOf": _ANY_ADDRESS}},
     headers={"type": "object", "additionalProperties": text(_LINE, least=0), "maxProperties": 100},
     listener=NAME,
+)
+#: What a query may say of the sessions that are wanted.
+SESSIONS = shape(
+    pool=NAME,
+    server=text(r"^[!-~]+$", most=200),
+    listener=NAME,
+    client=text(r"^[!-~]+$", most=60, about="An address, with its port or without."),
+    idle={"type": "boolean", "description": "Whether http clients that ask for nothing are told of, too."},
+    sort={"type": "string", "enum": list(SORTS)},
+    limit=whole(LARGEST_LIMIT, 1),
 )
 CHECK = shape("text", text=text(most=LARGEST_BODY, least=0, about="A configuration, as a file in Deston's own form."))
 

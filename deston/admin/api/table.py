@@ -23,7 +23,8 @@ class Route(NamedTuple):
     """One thing that can be asked for.
 
     ``answer`` is the schema of what comes back, or the media type of what is no JSON. ``body`` is None where there is
-    none. ``may_save`` is whether the change can be written into the file, with ``?save=true``.
+    none, and ``query`` where that of the target is not looked at. ``may_save`` is whether the change can be written
+    into the file, with ``?save=true``.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Route(NamedTuple):
     answer: dict[str, Any] | str
     body: dict[str, Any] | None = None
     may_save: bool = False
+    query: dict[str, Any] | None = None
 
     @property
     def parameters(self) -> list[str]:
@@ -61,6 +63,11 @@ ROUTES = (
           "The pools, how they pick, and their servers by name.", 200, answers.POOLS),
     Route("GET", V1 + "/pools/{pool}", "pool", Role.READ, looking.pool,
           "The status of one pool.", 200, answers.STATUS),
+    Route("GET", f"{V1}/sessions", "sessions", Role.READ, looking.sessions,
+          "What is under way in every process, as `deston sessions --json` has it.", 200, answers.SESSIONS,
+          query=shapes.SESSIONS),
+    Route("DELETE", V1 + "/sessions/{session}", "end_session", Role.WRITE, changing.end_session,
+          "End a session: its client and its server are cut off.", 200, answers.ENDED),
     Route("POST", f"{V1}/explain", "explain", Role.READ, looking.explain,
           "What would become of a request.", 200, answers.EXPLAINED, shapes.EXPLAIN),
     Route("POST", f"{V1}/check", "check", Role.READ, looking.check,

@@ -43,6 +43,8 @@ const pool = (name) => `/pools/${encodeURIComponent(name)}`;
 const server = (of, name) => `${pool(of)}/servers/${encodeURIComponent(name)}`;
 
 export const status = () => ask("GET", "/status");
+export const sessions = (wanted) => ask("GET", `/sessions?${new URLSearchParams(wanted)}`);
+export const endSession = (id) => ask("DELETE", `/sessions/${encodeURIComponent(id)}`);
 export const reload = () => ask("POST", "/reload", {});
 export const changePool = (name, changes) => ask("PATCH", pool(name), changes);
 export const resetPool = (name) => ask("POST", `${pool(name)}/reset`, {});

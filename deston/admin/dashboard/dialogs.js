@@ -167,6 +167,17 @@ export function algorithm(told, poolName, after) {
   });
 }
 
+/** End what is open of a client. */
+export function endSession(one, after) {
+  ask({
+    title: `End ${one.id}?`,
+    inside: [h("p", {}, `${one.client}, ${one.kind}${one.about ? `: ${one.about}` : ""}`), h("p", { class: "effect" }, "The client and the server are cut off; what is on its way is lost.")],
+    button: "End",
+    danger: true,
+    act: async () => after((await api.endSession(one.id)).done),
+  });
+}
+
 /** Have every process read the file again. */
 export function reload(file, after) {
   ask({

@@ -39,5 +39,12 @@ export function ago(seconds) {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
+/** How long something has lasted, from seconds. */
+export function lasted(seconds) {
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+}
+
 /** A count with its word. */
 export const count = (number, word) => `${whole(number)} ${word}${number === 1 ? "" : "s"}`;

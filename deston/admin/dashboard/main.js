@@ -29,6 +29,7 @@ const actions = {
   remove: (pool, name) => dialogs.remove(told, pool, name, after),
   add: (pool) => dialogs.add(pool, after),
   reset: (pool, name) => dialogs.reset(pool, name, after),
+  endSession: (one) => dialogs.endSession(one, after),
   algorithm: (pool) => dialogs.algorithm(told, pool, after),
 };
 

@@ -6,6 +6,7 @@ import * as format from "./format.js";
 import { events, trackOf } from "./history.js";
 import { isUsable, tally } from "./judge.js";
 import { Listeners } from "./listeners.js";
+import { Sessions } from "./sessions.js";
 import { PoolSection } from "./table.js";
 
 const clock = (at) => at.toLocaleTimeString("en-GB");
@@ -226,6 +227,7 @@ export class ServerView {
     this.facts = ["Address", "Last check", "Reason", "Checks", "Left out", "Requests in all", "Failures in all", "Carried", "Changed at run time"].map((label) => [label, h("dd", {})]);
     this.checks = new Checks();
     this.events = new Events(pool, name);
+    this.sessions = new Sessions(actions, pool, name);
     this.kept = [
       [["requests", "failures"], new Chart("Requests and failures/s", ["requests/s", "failures/s"], format.rate, ["line-1", "bad"])],
       [["latency"], new Chart("Latency", ["latency"], format.latency, ["line-5"])],
@@ -240,7 +242,7 @@ export class ServerView {
         this.drain, this.ready, button("Change…", null), h("button", { type: "button", class: "danger quiet", onclick: () => actions.remove(pool, name) }, "Remove…")),
       this.tiles.element,
       h("section", { class: "card" }, h("h2", {}, "Facts"), h("dl", { class: "facts" }, ...this.facts.flatMap(([label, value]) => [h("dt", {}, label), value]))),
-      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.checks.element, this.events.element);
+      h("div", { class: "charts" }, ...this.kept.map(([, chart]) => chart.element)), this.sessions.element, this.checks.element, this.events.element);
   }
 
   update(told) {
@@ -264,6 +266,7 @@ export class ServerView {
     show(this.ready, one.admin !== "ready");
     this.checks.update(track.checks);
     this.events.update();
+    this.sessions.update();
     for (const [series, chart] of this.kept) chart.draw(track.times, series.map((name) => track[name]));
   }
 

@@ -114,7 +114,7 @@ def test_each_route_asks_for_its_role(file: Path, route: Route) -> None:
     """Where tokens are set, no route is forgotten."""
     file.write_text(changed(GOOD, "[admin]\n", "[admin]\ntoken = w\nread_token = r\n"), encoding="utf-8")
     client = make_app(Site(str(file))).test_client()
-    path = route.path.format(pool="app", server="zz")
+    path = route.path.format(pool="app", server="zz", session="1-a")
     refused = 200 if route.role is Role.NOBODY else 401
     assert client.open(path, method=route.method).status_code == refused
     with_read = client.open(path, method=route.method, headers={"Authorization": "Bearer r"})

@@ -1,0 +1,1 @@
+"""What is under way now, in every process: listing it for an operator, and ending it."""
