@@ -162,7 +162,7 @@ class Runtime:
     def accounts(self) -> list[str]:
         """One line for each server that was used, and for each queue: what this process carried, and who waited."""
         waited = [
-            f"{pool.name}: {pool.queue.waited} waited for a server, {pool.queue.seconds:.1f}s together, "
+            f"{pool.name}: {pool.queue.waited} waited for a server, {pool.queue.times.seconds:.1f}s together, "
             f"{pool.queue.longest * 1000:.0f} ms at the longest"
             for pool in self.registry
             if pool.queue.waited
@@ -186,7 +186,7 @@ class Runtime:
         pool.observer, pool.outlier_observer = self.marks.observe, self.marks.answers_badly
         if known is not None:
             pool.refused, pool.retried = known.refused, known.retried
-            pool.answers, pool.answer_seconds = known.answers, known.answer_seconds
+            pool.first_bytes, pool.totals = known.first_bytes, known.totals
             pool.queue = known.queue  # The leases of the old pool tell it, and so do those of the new one.
             pool.queue.tell_next()
         return pool

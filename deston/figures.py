@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from deston.balancer.pool import BOUNDS, Pool
+from deston.balancer.histogram import BOUNDS, Histogram
+from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 
 #: A figure: its name on the board, and its value in this process.
@@ -35,13 +36,13 @@ def pool_figures(registry: Registry) -> Iterator[Figure]:
         yield grows("pool_refused", pool.name), pool.refused
         yield grows("pool_retried", pool.name), pool.retried
         yield varies("pool_waiting", pool.name), len(queue.waiting)
-        yield grows("pool_waited", pool.name), queue.waited
-        yield grows("pool_waited_seconds", pool.name), queue.seconds
-        yield from _histogram("pool_first_byte", pool)
-        yield grows("pool_first_byte_sum", pool.name), pool.answer_seconds
+        yield from _histogram("pool_queue", pool, queue.times)
+        yield from _histogram("pool_first_byte", pool, pool.first_bytes)
+        yield from _histogram("pool_total", pool, pool.totals)
 
 
-def _histogram(kind: str, pool: Pool) -> Iterator[Figure]:
-    for bound, count in zip((*BOUNDS, float("inf")), pool.answers, strict=True):
+def _histogram(kind: str, pool: Pool, histogram: Histogram) -> Iterator[Figure]:
+    for bound, count in zip((*BOUNDS, float("inf")), histogram.counts, strict=True):
         if count:
             yield grows(kind, pool.name, f"{bound:g}"), count
+    yield grows(f"{kind}_sum", pool.name), histogram.seconds

@@ -70,9 +70,9 @@ class HostCounts:
 
     def share(self, rates: RateTable, opened: OpenTable, place: int) -> None:
         """Count in these tables, in the part of that number; what was counted alone goes with it."""
-        if self._rates is not None:
-            rates.include(self._rates)
-        self._rates, self._open, self._place = rates, opened, place
+        before, self._rates, self._open, self._place = self._rates, rates, opened, place
+        if before is not None:  # After the change: requests may run in other threads.
+            rates.include(before)
         opened.clear(place)
         for one in self._counting:
             one.tell()

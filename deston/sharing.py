@@ -171,10 +171,11 @@ class Sharing:
         """Count limits with the other processes, on tables that all of them have."""
         if self._tables is not None and self._tables.is_in_place and self._tables_of == self._place:
             return
-        self._leave_tables()
-        tables = self._tables = open_limit_tables(self._config)
-        self._tables_of = self._place
+        tables = open_limit_tables(self._config)
+        before, self._tables, self._tables_of = self._tables, tables, self._place
         self._registry.counts.share(tables.rates, tables.open, self._place)
+        if before is not None:
+            before.close()
 
     def _leave_tables(self) -> None:
         self._registry.counts.alone()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from deston.balancer.pool import BOUNDS
+from deston.balancer.histogram import BOUNDS
 
 
 class _Kind(NamedTuple):
@@ -35,13 +35,15 @@ _KINDS: Mapping[str, _Kind] = {
     "pool_refused": _Kind("pool_refusals", "How often no server could be picked.", _OF_POOL),
     "pool_retried": _Kind("pool_retries", "How often another server was tried.", _OF_POOL),
     "pool_waiting": _Kind("pool_waiting_clients", "Clients that wait for a server.", _OF_POOL, grows=False),
-    "pool_waited": _Kind("pool_queued", "Clients that have waited for a server.", _OF_POOL),
-    "pool_waited_seconds": _Kind("pool_queued_seconds", "How long they have waited, all together.", _OF_POOL),
     "cache_reused": _Kind("cache_hits", "Requests over a connection that was kept."),
     "cache_stale": _Kind("cache_stale", "Kept connections that were found to be closed."),
     "cache_idle": _Kind("cache_idle_connections", "Connections to servers that are kept.", grows=False),
 }
-_FIRST_BYTE, _SUM = "pool_first_byte", "pool_first_byte_sum"
+_HISTOGRAMS = {
+    "pool_first_byte": "How long servers of a pool took to their first byte; at L4, until they accepted.",
+    "pool_total": "How long exchanges took to their last byte, and connections and sessions until their end.",
+    "pool_queue": "How long clients waited for a server, whether they got one or not.",
+}
 
 
 class Figures(Collector):
@@ -61,17 +63,16 @@ class Figures(Collector):
                 if len(labels) == len(kind.labels):
                     metric.add_metric(labels, value)
             yield metric
-        yield self._first_byte()
+        yield from (self._histogram(kind, text) for kind, text in _HISTOGRAMS.items())
 
-    def _first_byte(self) -> Metric:
-        text = "How long servers of a pool took to their first byte; at L4, until they accepted."
-        histogram = HistogramMetricFamily("deston_pool_first_byte_seconds", text, labels=_OF_POOL)
+    def _histogram(self, kind: str, text: str) -> Metric:
+        histogram = HistogramMetricFamily(f"deston_{kind}_seconds", text, labels=_OF_POOL)
         found: dict[str, dict[str, float]] = {}
-        for labels, value in self._found.get(_FIRST_BYTE, ()):
+        for labels, value in self._found.get(kind, ()):
             pool, bound = labels
             found.setdefault(pool, {})[bound] = value
         for pool, counts in found.items():
-            seconds = next((value for labels, value in self._found.get(_SUM, ()) if labels == [pool]), 0.0)
+            seconds = next((value for labels, value in self._found.get(f"{kind}_sum", ()) if labels == [pool]), 0.0)
             histogram.add_metric([pool], list(_cumulative(counts)), seconds)
         return histogram
 

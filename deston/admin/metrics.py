@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from deston.admin.figure_metrics import Figures
 from deston.admin.status import status
 from deston.config.model import AdminState, Config
+from deston.errors import ConfigError
 from deston.store.base import State
 from deston.store.board import Board
 
@@ -49,12 +50,51 @@ _COUNTERS = (
 )
 
 
-def render(config: Config, state: State, board: Board | None) -> bytes:
-    """All metrics in the text form of Prometheus; ``board`` is None where nothing has run yet."""
+_PROCESSES = (
+    _Gauge("workers", "Workers of both commands that run.", lambda told: len(told["workers"])),
+    _Gauge(
+        "workers_behind",
+        "Workers that have not taken the last change yet.",
+        lambda told: sum(one["revision"] < told["revision"] for one in told["workers"]),
+    ),
+    _Gauge(
+        "checking_workers",
+        "Workers that check health: 1, or 0 where nobody does.",
+        lambda told: sum(one["checks"] for one in told["workers"]),
+    ),
+    _Gauge(
+        "config_problems",
+        "What is wrong with the file, where what runs is what it was.",
+        lambda told: len(told["problems"]),
+    ),
+    _Gauge("changes", "Changes at run time that are in force.", lambda told: len(told["changes"])),
+)
+
+
+def render(config: Config, state: State, board: Board | None, problem: ConfigError | None = None) -> bytes:
+    """All metrics in the text form of Prometheus; ``board`` is None where nothing has run yet.
+
+    ``problem`` is what is wrong with the file, where ``config`` is what it was before.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Servers(status(config, state, board)))
+    told = status(config, state, board, problem)
+    registry.register(_Processes(told))
+    registry.register(_Servers(told))
     registry.register(Figures(board.figures() if board is not None else {}))
     return generate_latest(registry)
+
+
+class _Processes(Collector):
+    """The metrics of all processes together, and of the file."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def collect(self) -> Iterator[Metric]:
+        for kind in _PROCESSES:
+            gauge = GaugeMetricFamily(f"deston_{kind.name}", kind.text)
+            gauge.add_metric((), kind.value(self._told))
+            yield gauge
 
 
 class _Servers(Collector):

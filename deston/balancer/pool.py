@@ -9,19 +9,16 @@ Invariant: the candidates are exactly the usable servers; whoever changes what `
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Collection
 from types import TracebackType
 
 from deston.address import Address
+from deston.balancer.histogram import Histogram
 from deston.balancer.policies.base import Policy
 from deston.balancer.queue import Queue
 from deston.balancer.server import Server
 from deston.config.model import PoolConfig
 from deston.errors import AllServersFull, NoServerAvailable
-
-#: Up to how many seconds answers are counted together, for a histogram of how long servers take.
-BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 # In such parts of its weight a server starts slowly, so that weights stay whole.
 _TENTHS = 10
@@ -43,8 +40,8 @@ class Pool:
     """
 
     __slots__ = (
-        "_backups", "_candidates", "_primaries", "_refreshing", "_thins", "answer_seconds", "answers",
-        "config", "name", "observer", "outlier_observer", "policy", "queue", "refused", "retried", "servers",
+        "_backups", "_candidates", "_primaries", "_refreshing", "_thins", "config", "first_bytes", "name", "observer",
+        "outlier_observer", "policy", "queue", "refused", "retried", "servers", "totals",
     )  # fmt: skip
 
     def __init__(self, config: PoolConfig, policy: Policy, servers: tuple[Server, ...]) -> None:
@@ -58,9 +55,9 @@ class Pool:
         self.refused = 0
         #: How often another server was tried after one had failed.
         self.retried = 0
-        #: How many answers took up to each of ``BOUNDS``, and longer than all of them.
-        self.answers = [0] * (len(BOUNDS) + 1)
-        self.answer_seconds = 0.0
+        #: How long servers took to answer, and exchanges, connections and sessions until they were over.
+        self.first_bytes = Histogram()
+        self.totals = Histogram()
         self.queue = Queue()
         # Where requests run in threads, the monitor's thread and a request's may see a flip at the same time.
         self._refreshing = threading.Lock()
@@ -177,10 +174,13 @@ class Lease:
     def answered(self, seconds: float) -> None:
         """The server took so long to answer: to its first byte, or at L4 until it accepted."""
         self.server.observe_latency(seconds)
-        self.pool.answers[bisect_left(BOUNDS, seconds)] += 1
-        self.pool.answer_seconds += seconds
+        self.pool.first_bytes.add(seconds)
         if self.pool.policy.learns:
             self.pool.policy.observe(self.server, seconds)
+
+    def lasted(self, seconds: float) -> None:
+        """What the lease was for is over, in good order or not, so long after its server was asked."""
+        self.pool.totals.add(seconds)
 
     def failed(self) -> None:
         """The server could not be reached, or broke off before it answered."""

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from deston.balancer.histogram import Histogram
+
 #: Called once when there may be room; it must not switch greenlets.
 Wake = Callable[[], None]
 
@@ -18,21 +20,24 @@ Wake = Callable[[], None]
 class Queue:
     """Clients that wait for a lease of one pool."""
 
-    __slots__ = ("longest", "seconds", "waited", "waiting")
+    __slots__ = ("longest", "times", "waiting")
 
     def __init__(self) -> None:
         #: Looked at by every lease that ends, so it is no more than a deque.
         self.waiting: deque[Wake] = deque()
-        #: How many have waited, for how long all together and at the longest, in seconds.
-        self.waited = 0
-        self.seconds = 0.0
+        #: How long clients have waited, and one of them at the longest, in seconds.
+        self.times = Histogram()
         self.longest = 0.0
 
     def account(self, seconds: float) -> None:
         """Count one that has waited, whether it was served then or not."""
-        self.waited += 1
-        self.seconds += seconds
+        self.times.add(seconds)
         self.longest = max(self.longest, seconds)
+
+    @property
+    def waited(self) -> int:
+        """How many have waited."""
+        return sum(self.times.counts)
 
     def join(self, wake: Wake) -> None:
         """Wait behind all others."""

@@ -52,6 +52,7 @@ class Session:
     def close(self) -> None:
         """Close the socket, release the server and account for what was moved; once."""
         self.socket.close()
+        self.lease.lasted(self.quiet_since - self.started)
         self.lease.release()
         server = self.lease.server
         server.bytes_in += self.bytes_in

@@ -319,4 +319,5 @@ class Connection:
         if self.server is not None:
             self.server.close()
         if self.lease is not None:
+            self.lease.lasted(time.monotonic() - self.started)
             self.lease.release()

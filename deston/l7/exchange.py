@@ -282,13 +282,16 @@ class Exchange:
                 if whole is not None:
                     if watch is not None:
                         watch.end()
+                    lease.lasted(answered_after)
                     return self._at_once(connection, lease, head, plan, whole, idle_seconds)
         if watch is not None and head.status == http1.SWITCHING:
             watch.end()  # The relay sees for itself.
             watch = None
         body = response_body(plan.framing, plan.body_length, incoming)
         rest = None if early is None else Rest(incoming, request, lease.server, timeout)
-        reading = Reading(self._config, lease, self._cache, connection, body, watch, rest, idle_seconds, request.record)
+        reading = Reading(
+            self._config, lease, self._cache, connection, body, watch, rest, idle_seconds, sent, request.record
+        )
         if head.status == http1.SWITCHING:
             return self._switched(head, reading)
         return Response(

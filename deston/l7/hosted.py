@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
 from functools import cache
@@ -104,6 +105,7 @@ class _Hosted:
         self._is_head = is_head
         self._has_body = True
         self._record = record
+        self._began = time.monotonic()
         self._left = -1  # Of a body whose length was said.
 
     def response(self) -> Response:
@@ -200,6 +202,7 @@ class _Hosted:
                 # The response is whole: only the application has lost something.
                 log.exception("the application %s failed when its response was closed", self._name)
             finally:
+                self._lease.lasted(time.monotonic() - self._began)
                 self._lease.release()
 
     def _close_pieces(self) -> None:

@@ -8,6 +8,7 @@ left to read on it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -43,10 +44,14 @@ def give_back(connection: ServerConnection, cache: ConnectionCache, config: Pool
 
 
 class Reading:
-    """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all."""
+    """The body of one response. ``idle_seconds`` is how long its connection may idle afterwards, 0.0 for not at all.
+
+    ``sent`` is when the request was sent, in seconds of the monotonic clock.
+    """
 
     __slots__ = (
-        "_body", "_cache", "_config", "_connection", "_lease", "_open", "_record", "_rest", "_watch", "idle_seconds",
+        "_body", "_cache", "_config", "_connection", "_lease", "_open", "_record", "_rest", "_sent", "_watch",
+        "idle_seconds",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +64,7 @@ class Reading:
         watch: ClientWatch | None,
         rest: Rest | None,
         idle_seconds: float,
+        sent: float,
         record: Record | None = None,
     ) -> None:
         self._record = record
@@ -72,6 +78,7 @@ class Reading:
             watch.response_begins()
         self._rest = rest
         self._open = True
+        self._sent = sent
         self.idle_seconds = idle_seconds
 
     def read(self) -> bytes:
@@ -141,4 +148,5 @@ class Reading:
         if self._watch is not None:
             self._watch.end()
         give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0)
+        self._lease.lasted(time.monotonic() - self._sent)
         self._lease.release()

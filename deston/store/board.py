@@ -20,12 +20,12 @@ from deston.store.counted import Counts, Found, WorkerPlace
 from deston.store.liveness import LARGEST_PROCESS, began, lives
 from deston.store.mapped import CELL, MappedFile
 
-_MAGIC = b"DESTON board 2\0\0"
-_OLDER = (b"DESTON board 1\0\0",)
+_MAGIC = b"DESTON board 3\0\0"
+_OLDER = (b"DESTON board 1\0\0", b"DESTON board 2\0\0")
 # The first place is for what dead workers have left. A reload that brings new workers needs twice as many for a while.
 MOST_WORKERS = 64
 MOST_SERVERS = 2048
-MOST_FIGURES = 2048
+MOST_FIGURES = 8192
 _NAME, _REASON = LONGEST_NAME, 224
 
 # The cells of the head, behind the magic; of a worker, of a server's counts in a place, and of a server's health.

@@ -92,11 +92,11 @@ def test_connections_of_a_client(command: str, processes: Processes, tmp_path: P
             assert not come(running, stack)
     wait_until(lambda: two_at_once(running), "room for two")
     with contextlib.ExitStack() as stack:
-        with only(running, 0):
-            assert [come(running, stack), come(running, stack)] == [True, True]
-        victim = sorted(running.workers)[0]
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: two_at_once(running), "room for two, when the worker is gone")
+        for _ in range(2):  # The last ones may just be leaving.
+            wait_until(lambda: come(running, stack), "room for another")
+        for worker in running.workers:
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: two_at_once(running), "room for two, when the workers are gone")
 
 
 def two_at_once(command: Command) -> bool:

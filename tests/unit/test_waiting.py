@@ -71,7 +71,7 @@ def test_too_many_and_too_long() -> None:
         pool = small_pool(queue_timeout=SOON)
         with lease_when_free(Registry([pool]), pool, ""), pytest.raises(QueueTimeout):
             lease_when_free(Registry([pool]), pool, "")
-        assert (pool.queue.waited, pool.queue.seconds) == (1, pool.queue.longest)
+        assert (pool.queue.waited, pool.queue.times.seconds) == (1, pool.queue.longest)
         assert pool.queue.longest >= SOON
         assert not pool.queue.waiting
         pool = small_pool(queue=0)

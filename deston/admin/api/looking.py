@@ -59,8 +59,9 @@ def metrics(call: Call) -> Answer:
     """What Prometheus reads."""
     from deston.admin.metrics import render  # Nobody else needs its library.
 
-    with call.site.shared() as (config, state, board):
-        return render(config, state, board), METRICS_TYPE
+    operator = call.site.operator
+    with operator.seen_board() as board:
+        return render(operator.config, operator.state, board, operator.problem), METRICS_TYPE
 
 
 def sessions(call: Call) -> Answer:

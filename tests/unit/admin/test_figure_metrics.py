@@ -28,6 +28,6 @@ def test_a_histogram_is_cumulative() -> None:
     text = generate_latest(registry).decode()
     assert 'deston_pool_first_byte_seconds_bucket{le="0.0005",pool="app"} 0.0' in text
     assert 'deston_pool_first_byte_seconds_bucket{le="0.001",pool="app"} 3.0' in text
-    assert 'deston_pool_first_byte_seconds_bucket{le="30",pool="app"} 5.0' in text
+    assert 'deston_pool_first_byte_seconds_bucket{le="1800",pool="app"} 5.0' in text
     assert 'deston_pool_first_byte_seconds_bucket{le="+Inf",pool="app"} 6.0' in text
     assert 'deston_pool_first_byte_seconds_count{pool="app"} 6.0' in text
