@@ -145,6 +145,7 @@ def test_a_command_that_serves(line: str, desk: Desk, processes: Processes) -> N
 
 @pytest.mark.parametrize("line", [one for one in lines_of("curl") if not OF_OTHERS.search(one)])
 def test_a_request_to_the_api(line: str, desk: Desk) -> None:
+    line = line.replace("http://10.0.0.2:9900", desk.api.removesuffix("/api/v1"))
     done = desk.type(line.replace("curl", "curl --silent --show-error --fail-with-body", 1))
     assert done.returncode == 0, done.stdout
     desk.type("deston server reset app")
