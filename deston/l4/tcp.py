@@ -35,6 +35,7 @@ from deston.net.linger import linger
 from deston.net.relay import Direction, Ending, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
+from deston.repeats import seldom
 from deston.waiting import lease_when_free
 
 log = logging.getLogger("deston.l4")
@@ -214,7 +215,7 @@ class Connection:
                 pool = self.proxy.registry.current(pool)
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
-                log.info("%s: %s, trying another server", self.proxy.config.name, error)
+                seldom(log, logging.INFO, "%s: %s, trying another server", self.proxy.config.name, str(error))
                 pool.retried += 1
 
     def _open(self, lease: Lease) -> Side:
