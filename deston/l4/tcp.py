@@ -161,13 +161,10 @@ class Connection:
         except DestonError as error:
             reason = refusal_of(error)
             proxy.refusals.add(reason)
-            log.log(
-                logging.INFO if reason in _TOLD else logging.DEBUG,
-                "%s: a connection of %s was refused: %s",
-                proxy.config.name,
-                client,
-                error,
-            )
+            if reason in _TOLD:  # Which clients they were is in the access log.
+                seldom(log, logging.INFO, "%s: a connection was refused: %s", proxy.config.name, str(error))
+            else:
+                log.debug("%s: a connection of %s was refused: %s", proxy.config.name, client, error)
             self._note_end(REFUSALS[reason], reason.value)
             self._close()
         except GreenletExit:
