@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from deston.repeats import repeats
 
 # No time limit proves anything on a machine that others use, too.
 settings.register_profile("deston", deadline=None)
@@ -12,3 +15,9 @@ settings.load_profile("deston")
 
 # What a developer's shell says must not reach the tests.
 os.environ.pop("DESTON_CONFIG", None)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_said() -> None:
+    """A line that another test brought about is said again."""
+    repeats.forget()

@@ -65,6 +65,7 @@ class Server:
         "share",
         "tls",
         "total",
+        "unresolved",
         "weight",
     )
 
@@ -77,6 +78,8 @@ class Server:
         self.is_hosted = bool(self.address.application)
         self.endpoint: Address | None = None if self.address.is_name else self.address
         self.health: Health = Health.UNCHECKED
+        #: Why its name does not resolve; empty where it does, or is none.
+        self.unresolved: str = ""
         self.marked: bool = False
         self.check_reason: str = ""
         #: How many checks there were, how many failed, how often the health flipped, and how long the last check took.

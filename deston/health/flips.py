@@ -30,7 +30,7 @@ class Flips:
         self._clock = clock
         #: How many seconds ``drain`` gives to what is under way.
         self.drain_timeout = 0.0
-        #: Whether this process is the one of its command that tells an operator of flips.
+        #: Whether this process is the one of its command that tells an operator of flips, and of names.
         self.is_heard = True
 
     def take(self, pool: Pool, flipped: Iterable[tuple[Server, Health]]) -> None:

@@ -44,7 +44,8 @@ def choose(name: str, answer: list[Address], current: Address | None) -> Address
 class Name:
     """The name of one server, followed to its addresses by one greenlet.
 
-    ``on_members`` is called when the pool has got other servers.
+    ``on_members`` is called when the pool has got other servers. ``is_heard`` tells whether this process is the one
+    of its command whose lines about names are for an operator.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class Name:
         rng: random.Random,
         on_members: Callable[[], None],
         lookup: Lookup,
+        is_heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self.pool = pool
         self.server = server
-        self.error = ""
+        self._is_heard = is_heard
         self._on_members = on_members
         self._rng = rng
         self._lookup = lookup
@@ -107,11 +109,11 @@ class Name:
 
     def _take(self, found: Address) -> None:
         known, self.server.endpoint = self.server.endpoint, found
-        if self.error:
-            log.info("%s resolves again, to %s", label(self.pool, self.server), found.host)
+        if self.server.unresolved:
+            self._tell(logging.INFO, "%s resolves again, to %s", found.host)
         elif known is not None and known != found:
-            log.info("%s is at %s now, no longer at %s", label(self.pool, self.server), found.host, known.host)
-        self.error = ""
+            self._tell(logging.INFO, "%s is at %s now, no longer at %s", found.host, known.host)
+        self.server.unresolved = ""
         if known is None:
             self.pool.refresh()
 
@@ -119,12 +121,15 @@ class Name:
         """Each further address is a server of its own, with its own health, as every proxy's users expect."""
         if self.pool.stand_in(self.server, others):
             hosts = ", ".join(str(one) if self.server.address.service else one.host for one in others) or "none"
-            log.info("%s has further addresses now: %s", label(self.pool, self.server), hosts)
+            self._tell(logging.INFO, "%s has further addresses now: %s", hosts)
             self._on_members()
 
     def _fail(self, reason: str) -> None:
-        if not self.error:
+        if not self.server.unresolved:
             kept = self.server.endpoint
             kept_words = f"; {kept.host} is kept" if kept else ""
-            log.warning("%s does not resolve: %s%s", label(self.pool, self.server), reason, kept_words)
-        self.error = reason
+            self._tell(logging.WARNING, "%s does not resolve: %s%s", reason, kept_words)
+        self.server.unresolved = reason
+
+    def _tell(self, level: int, message: str, *words: str) -> None:
+        log.log(level if self._is_heard() else logging.DEBUG, message, label(self.pool, self.server), *words)

@@ -66,7 +66,9 @@ class Watch:
     ) -> None:
         self._leads = leads
         self.settings = Settings.of(pool, server)
-        self.name = Name(pool, server, rng, on_members, lookup) if server.address.is_name else None
+        self.name = None
+        if server.address.is_name:
+            self.name = Name(pool, server, rng, on_members, lookup, lambda: flips.is_heard)
         self._pool = pool
         self._server = server
         self._check = check
@@ -148,7 +150,7 @@ class Watch:
 
     def _reason(self, result: CheckResult) -> str:
         if self.name is not None and self._server.endpoint is None:
-            return f"name does not resolve: {self.name.error}"
+            return f"name does not resolve: {self._server.unresolved}"
         return result.reason
 
     def _flip(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import time
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +17,12 @@ from gevent.server import StreamServer
 
 from deston.l4.slots import Slots
 from deston.net.crew import crew
+from deston.repeats import seldom
 
 log = logging.getLogger("deston.l4")
 
 # How long accepting pauses when it fails, as it does where descriptors have run out, in seconds.
 PAUSE = 0.1
-# A full listener says so this often at most, in seconds.
-SAY_FULL_EVERY = 60.0
 # What accept(2) tells of a connection that is broken already; the next one may be sound.
 OF_ONE_CONNECTION = frozenset(
     {
@@ -60,7 +58,6 @@ class Acceptor(StreamServer):
         self.max_accept = ACCEPTS_ALONE if alone else ACCEPTS_SHARED
         self.name = name
         self._paused = False
-        self._said_full = -SAY_FULL_EVERY
         self.slots = slots
         self._run = crew().run
         self._own = handle
@@ -93,15 +90,14 @@ class Acceptor(StreamServer):
         if not self.slots.full:
             return False
         self.slots.when_free(self._start_accepting_if_started)
-        if time.monotonic() - self._said_full >= SAY_FULL_EVERY:
-            self._said_full = time.monotonic()
-            log.warning("%s: all %d connections that it may hold are open, clients wait", self.name, self.slots.taken)
+        said = "%s: all %d connections that it may hold are open, clients wait"
+        seldom(log, logging.WARNING, said, self.name, self.slots.taken)
         return True
 
     def _pause(self, error: OSError) -> None:
         if not self._paused:
             self._paused = True
-            log.warning("%s: accepting pauses: %s", self.name, error.strerror)
+            seldom(log, logging.WARNING, "%s: accepting pauses: %s", self.name, str(error.strerror))
         self.stop_accepting()
         self._timer = self.loop.timer(PAUSE)
         self._timer.start(self._start_accepting_if_started)

@@ -35,6 +35,7 @@ from deston.net.linger import linger
 from deston.net.relay import Direction, Ending, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
+from deston.repeats import seldom
 from deston.waiting import lease_when_free
 
 log = logging.getLogger("deston.l4")
@@ -160,13 +161,10 @@ class Connection:
         except DestonError as error:
             reason = refusal_of(error)
             proxy.refusals.add(reason)
-            log.log(
-                logging.INFO if reason in _TOLD else logging.DEBUG,
-                "%s: a connection of %s was refused: %s",
-                proxy.config.name,
-                client,
-                error,
-            )
+            if reason in _TOLD:  # Which clients they were is in the access log.
+                seldom(log, logging.INFO, "%s: a connection was refused: %s", proxy.config.name, str(error))
+            else:
+                log.debug("%s: a connection of %s was refused: %s", proxy.config.name, client, error)
             self._note_end(REFUSALS[reason], reason.value)
             self._close()
         except GreenletExit:
@@ -214,7 +212,7 @@ class Connection:
                 pool = self.proxy.registry.current(pool)
                 if error.retry is Retry.NEVER or len(tried) > pool.config.retries:
                     raise
-                log.info("%s: %s, trying another server", self.proxy.config.name, error)
+                seldom(log, logging.INFO, "%s: %s, trying another server", self.proxy.config.name, str(error))
                 pool.retried += 1
 
     def _open(self, lease: Lease) -> Side:

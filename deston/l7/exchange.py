@@ -39,6 +39,7 @@ from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
 from deston.net.byte_stream import Bytes, ByteStream
+from deston.repeats import seldom
 from deston.waiting import Interruptible, Watching, lease_when_free
 
 log = logging.getLogger("deston.l7")
@@ -154,9 +155,10 @@ class Exchange:
         config = self._config
         causes = config.retry_on.causes
         if not may_retry(error, self._replayable, len(tried), config.retries, self._budget, time.monotonic(), causes):
-            # What a client did wrong is no news of the server.
-            level = logging.INFO if error.http_status >= _SERVER_ERROR else logging.DEBUG
-            log.log(level, "%s/%s: %s", self._pool.name, tried[-1].name, error)
+            if error.http_status >= _SERVER_ERROR:
+                seldom(log, logging.INFO, "%s/%s: %s", self._pool.name, tried[-1].name, str(error))
+            else:  # What a client did wrong is no news of the server.
+                log.debug("%s/%s: %s", self._pool.name, tried[-1].name, error)
             return None
         return self._lease_on_another(tried, str(error))
 
@@ -178,9 +180,9 @@ class Exchange:
         try:
             lease = self._pool.lease(self._key, tried)
         except NoServerAvailable:
-            log.info("%s: %s, and there is no other server", name, why)
+            seldom(log, logging.INFO, "%s: %s, and there is no other server", name, why)
             return None
-        log.info("%s: %s, trying another server", name, why)
+        seldom(log, logging.INFO, "%s: %s, trying another server", name, why)
         self._pool.retried += 1
         self._request.body.rewind()
         return lease

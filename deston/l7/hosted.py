@@ -27,6 +27,7 @@ from deston.l7.http1 import Field, RequestHead, by_name
 from deston.l7.record import BROKE_OFF, Record
 from deston.l7.request import Request, Response
 from deston.loading import load_object
+from deston.repeats import seldom
 
 log = logging.getLogger("deston.l7")
 
@@ -62,8 +63,12 @@ def call(lease: Lease, request: Request, head: bytes) -> Response:
     except DestonError:
         raise
     except (Exception, SystemExit) as error:  # Whatever it is, it is the application's.
-        log.exception("the application %s failed", name)
+        _tell("the application %s failed: %s", name, error)
         raise ApplicationError(f"the application {name} failed: {type(error).__name__}") from error
+
+
+def _tell(message: str, name: str, error: BaseException) -> None:
+    seldom(log, logging.ERROR, message, name, type(error).__name__, error=error)
 
 
 class _Started:
@@ -176,7 +181,7 @@ class _Hosted:
         except (Exception, SystemExit) as error:
             if self._record is not None:
                 self._record.code = BROKE_OFF
-            log.exception("the application %s failed within its response", self._name)
+            _tell("the application %s failed within its response: %s", self._name, error)
             raise BadResponse(f"the application {self._name} failed within its response") from error
 
     def _counted(self, piece: bytes) -> bytes:
@@ -198,9 +203,9 @@ class _Hosted:
             self._is_open = False
             try:
                 self._close_pieces()
-            except (Exception, SystemExit):
+            except (Exception, SystemExit) as error:
                 # The response is whole: only the application has lost something.
-                log.exception("the application %s failed when its response was closed", self._name)
+                _tell("the application %s failed when its response was closed: %s", self._name, error)
             finally:
                 self._lease.lasted(time.monotonic() - self._began)
                 self._lease.release()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -36,6 +35,7 @@ from deston.l7.routing import NO_FACTS, Facts, Router, host_without_port
 from deston.l7.tally import statuses_of
 from deston.l7.way import Way
 from deston.limits import AccessRules, OpenByClient, client_of
+from deston.repeats import seldom
 
 log = logging.getLogger("deston.l7")
 
@@ -85,8 +85,6 @@ class Site:
         self._router = Router(route for route in routes if route.listener in ("", listener.name))
         self._ways = {route.name: Way(listener, route, counts=counts) for route in routes if not route.is_tcp}
         self._way_without_route = Way(listener)
-        self._told_at = -1.0
-        self._untold = 0
         self._pages = Pages(listener.error_pages)
         access = AccessRules(listener.allow, listener.deny)
         self._access = None if access.is_trivial else access
@@ -152,16 +150,11 @@ class Site:
         return response
 
     def tell(self, error: DestonError) -> None:
-        """Tell the operator of a refused request; of what lasts, once a second, and how often it happened."""
+        """Tell the operator of a refused request."""
         if not isinstance(error, NoServerAvailable):
             log.debug("%s: a request was refused: %s", self.listener.name, error)
             return
-        self._untold += 1
-        now = time.monotonic()
-        if now - self._told_at >= 1.0:
-            times = f" ({self._untold} such requests)" if self._untold > 1 else ""
-            log.info("%s: a request was refused: %s%s", self.listener.name, error, times)
-            self._told_at, self._untold = now, 0
+        seldom(log, logging.INFO, "%s: a request was refused: %s", self.listener.name, str(error))
 
     def _answer(self, asked: Asked, fields: Fields, send: Send) -> Response:
         values, named = asked.values, fields.named

@@ -26,6 +26,7 @@ from gevent.pool import Pool
 from deston.config.model import Config
 from deston.errors import ReadTimeout, StoreError, StreamError
 from deston.net.stream import NEVER, Stream
+from deston.repeats import seldom
 from deston.sessions import wire
 from deston.sessions.entry import Entry, Wanted, make_id, number_of
 from deston.sessions.sockets import Place, accept, clear_stale, listen, own_place
@@ -173,7 +174,7 @@ class Service:
             return
         except OSError as error:
             if error.errno not in _IN_PASSING:
-                log.warning("a command cannot be answered: %s", error.strerror)
+                seldom(log, logging.WARNING, "a command cannot be answered: %s", str(error.strerror))
                 gevent.sleep(PAUSE, ref=False)
             return
         self._clients.spawn(self._serve, Stream(raw))

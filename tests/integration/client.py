@@ -96,12 +96,13 @@ class Attempt:
 class Load:
     """Clients that ask without a pause, each in a thread of its own, until they are stopped.
 
-    ``keeping`` clients keep their connections, ``opening`` clients open one for each request.
+    ``keeping`` clients keep their connections, ``opening`` clients open one for each request, of this ``method``.
     """
 
-    def __init__(self, address: Address, keeping: int = 0, opening: int = 0) -> None:
+    def __init__(self, address: Address, keeping: int = 0, opening: int = 0, method: str = "GET") -> None:
         self.attempts: list[Attempt] = []
         self._address = address
+        self._method = method
         self._stopping = threading.Event()
         kinds = [True] * keeping + [False] * opening
         self._threads = [threading.Thread(target=self._ask_on, args=(keep,), daemon=True) for keep in kinds]
@@ -118,7 +119,7 @@ class Load:
     def _attempt(self, client: Client, fields: Mapping[str, str]) -> Attempt:
         began = time.monotonic()
         try:
-            answer = client.ask(fields=fields)
+            answer = client.ask(method=self._method, fields=fields)
         except FAILURES as error:
             return Attempt(began, "", repr(error))
         return Attempt(began, answer.server, "" if answer.status == 200 else f"status {answer.status}")

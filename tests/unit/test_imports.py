@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting", "figures", "sessions", "store", "tables",
+    "waiting", "figures", "repeats", "sessions", "store", "tables",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -34,14 +34,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loading": {"errors"},
     "waiting": {"errors", "balancer"},
     "logs": set(),
+    "repeats": set(),
     "arbiter_log": {"logs"},
     "config": {"errors", "address", "networks"},
-    "balancer": {"errors", "address", "config.model", "config.algorithms", "limits", "loading"},
+    "balancer": {"errors", "address", "config.model", "config.algorithms", "limits", "loading", "repeats"},
     "net": {"errors", "address", "config.model"},
     "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "store": {"errors", "address", "config", "tables"},
-    "sessions": {"errors", "config.model", "net", "store"},
+    "sessions": {"errors", "config.model", "net", "repeats", "store"},
     "figures": {"balancer"},
     "leading": {"errors", "store"},
     "publishing": {"errors", "balancer", "health", "store"},

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from deston.balancer.policies.base import AnyCandidate, Candidate, Policy
 from deston.balancer.policies.round_robin import WeightedRoundRobin
 from deston.loading import load_object
+from deston.repeats import seldom
 
 log = logging.getLogger("deston.policy")
-
-# A policy with a fault has it with every pick: it is told of so often, in seconds.
-TELL_EVERY = 60.0
 
 Pick = Callable[[Sequence[Any], str], Any]
 
@@ -55,7 +52,6 @@ class GuardedPolicy(Policy):
         self._observe = getattr(policy, "observe", None)
         self.learns = self._observe is not None
         self._instead = WeightedRoundRobin()
-        self._told = -TELL_EVERY
         super().__init__(random.Random())
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
@@ -85,12 +81,4 @@ class GuardedPolicy(Policy):
 
     def _fail(self, error: BaseException) -> None:
         self.failures += 1
-        now = time.monotonic()
-        if now - self._told >= TELL_EVERY:
-            self._told = now
-            log.error(
-                "the policy %s failed, and turns are taken instead (%d times so far)",
-                self.name,
-                self.failures,
-                exc_info=error,
-            )
+        seldom(log, logging.ERROR, "the policy %s failed, and turns are taken instead", self.name, error=error)

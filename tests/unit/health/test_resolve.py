@@ -74,7 +74,7 @@ def test_the_last_good_answer_is_kept() -> None:
     name.refresh()
     assert name.refresh() == RETRY_S
     assert name.server.endpoint == Address("10.0.0.1", 5432)
-    assert name.error == "name or service not known"
+    assert name.server.unresolved == "name or service not known"
 
 
 def test_changes_and_failures_are_logged_at_the_transition(caplog: pytest.LogCaptureFixture) -> None:
@@ -98,6 +98,24 @@ def test_a_first_failure_has_nothing_to_keep(caplog: pytest.LogCaptureFixture) -
     assert caplog.messages == ["app/b db.example:5432 does not resolve: name or service not known"]
 
 
+def test_a_failure_is_not_told_again_by_whoever_follows_next(caplog: pytest.LogCaptureFixture) -> None:
+    """A process that begins to lead, or ceases to, follows its names anew: that is no news of them."""
+    name = follow((), ())
+    name.refresh()
+    Name(name.pool, name.server, random.Random(1), lambda: None, Nameserver(())).refresh()
+    assert len(caplog.messages) == 1
+
+
+def test_one_process_of_a_command_tells(caplog: pytest.LogCaptureFixture) -> None:
+    """The others know of it, and say so to whoever looks for a fault."""
+    server = follow(()).server
+    name = Name(builders.pool(server), server, random.Random(1), lambda: None, Nameserver(()), lambda: False)
+    with caplog.at_level(logging.DEBUG, "deston.health"):
+        name.refresh()
+    assert [record.levelname for record in caplog.records] == ["DEBUG"]
+    assert server.unresolved
+
+
 def test_who_waits_is_woken_by_the_first_outcome() -> None:
     """``wait`` returns after the first lookup, even if it failed."""
     name = follow(())
@@ -105,7 +123,7 @@ def test_who_waits_is_woken_by_the_first_outcome() -> None:
     try:
         with gevent.Timeout(builders.DEADLINE_S):
             name.wait()
-        assert name.error
+        assert name.server.unresolved
     finally:
         follower.kill()
 
