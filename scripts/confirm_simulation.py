@@ -31,10 +31,10 @@ from gevent.pywsgi import WSGIServer  # noqa: E402
 
 BIN = Path(sys.executable).parent
 POLICIES = ("round_robin", "two_choices", "least_connections", "least_latency")
-# Four servers that work on one request at a time, each for 40 ms in the mean, get 60 a second: they are busy for 60%.
-SERVERS, MEAN, RATE = "abcd", 0.040, 60.0
+# Four servers that work on one request at a time, each for 120 ms in the mean, get 20 a second: they are busy for 60%.
+SERVERS, MEAN, RATE = "abcd", 0.120, 20.0
 # In the second scenario `a` takes so many times as long.
-SLOWER = 3
+SLOWER = 2
 FIRST_PORT = 21000
 
 
@@ -155,7 +155,7 @@ def simulated(seconds: float, slower: int) -> dict[str, Found]:
 
 
 @click.command()
-@click.option("--seconds", default=120.0, show_default=True, help="How long each of the two scenarios is measured.")
+@click.option("--seconds", default=150.0, show_default=True, help="How long each of the two scenarios is measured.")
 def main(seconds: float) -> None:
     """Compare `deston simulate` with what runs: four servers at 60%, then with one of them slower."""
     for title, slower in (("four equal servers", 1), (f"a takes {SLOWER} times as long", SLOWER)):

@@ -60,6 +60,10 @@ _LINE = r"^[ -~]*$"
 # A format tells others what to send; whoever uses the value looks at it.
 _ANY_ADDRESS = [{"format": "ipv4"}, {"format": "ipv6"}]
 
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_HOST = r"[A-Za-z0-9._~-]+|\[([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\]"
+_URL = rf"^https?://({_HOST})(:({_PORT}))?([/?][!-~]*)?$"
+
 NOTHING = shape()
 ADD_SERVER = shape(
     "name address",
@@ -77,7 +81,7 @@ CHANGE_POOL = shape("algorithm", algorithm={"type": "string", "enum": list(ALGOR
 EXPLAIN = shape(
     "method url",
     method=text(r"^[A-Za-z]+$", most=20),
-    url=text(r"^[!-~]+$"),
+    url=text(_URL, about="An address of IPv6 in brackets, with all of its eight parts."),
     **{"from": {**text(most=45, about="The client's address; 127.0.0.1 if left out."), "anyOf": _ANY_ADDRESS}},
     headers={"type": "object", "additionalProperties": text(_LINE, least=0), "maxProperties": 100},
     listener=NAME,
