@@ -34,7 +34,7 @@ BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rou
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
 
-run: $(VENV)/.installed ## two demo servers, L4 on :8000 and L7 on :8080, until Ctrl-C
+run: $(VENV)/.installed ## two demo servers, L4 on :8000, L7 on :8080, the dashboard on :9900, until Ctrl-C
 	@exec $(BIN)/python -m scripts.run
 
 test: $(VENV)/.installed-dev ## every test, in random order

@@ -1,4 +1,4 @@
-"""What `make run` does: two demo servers, L4 and L7 in front of them, until Ctrl-C.
+"""What `make run` does: two demo servers, L4 and L7 in front of them, and the dashboard, until Ctrl-C.
 
 What lives here: which processes these are, how they are watched, and what to try with them.
 What must not: anything that balances; the two commands run here as anybody would run them.
@@ -28,11 +28,12 @@ TO_TRY = (
     ("curl -s -d hello localhost:8080/", "a body goes through, and here comes back"),
     ("kill {b.pid}", "stops server b: repeat the above, and nothing fails"),
     ("{b.command_line}", "starts it again: it gets its share back"),
+    ("xdg-open http://localhost:9900/", "the dashboard: see it happen, drain and ready with a click"),
 )
 
 
 def parts() -> list[Part]:
-    """The four processes, in the order in which they start."""
+    """The five processes, in the order in which they start."""
     demo = [sys.executable, str(ROOT / "scripts" / "demo_server.py")]
     l4 = [str(BIN / "deston-l4"), "--config", CONFIG, "--pid", "run/deston-l4.pid"]
     l7 = [str(BIN / "gunicorn"), "--pid", "run/deston-l7.pid", "deston.l7:app"]
@@ -41,6 +42,7 @@ def parts() -> list[Part]:
         Part("b", 3001, [*demo, "b", "3001"], is_vital=False),
         Part("l4", 8000, l4),
         Part("l7", 8080, l7, environment={"DESTON_CONFIG": CONFIG}),
+        Part("admin", 9900, [str(BIN / "deston"), "admin", "--config", CONFIG], is_vital=False),
     ]
 
 
@@ -79,7 +81,7 @@ def watch(everything: list[Part], asked_to_end: threading.Event) -> str:
             if part.is_vital:
                 return f"{part.name} has ended, so everything does."
             gone.add(part.name)
-            print(f"\nServer {part.name} is gone. Start it again with:\n  {part.command_line}\n", flush=True)
+            print(f"\n{part.name} is gone. Start it again with:\n  {part.command_line}\n", flush=True)
     print("\nStopping everything.", flush=True)
     return ""
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from deston.config.model import ListenerConfig
+from deston.l7.tally import refusals_of
 from deston.limits import HostCounts, OpenByClient, client_of, connection_rate
 from deston.net.stream import Stream
 
@@ -28,8 +29,8 @@ class Admission:
         self._clock = clock
         self._counts = counts or HostCounts()
         self._open = OpenByClient(f"clients of {config.name}", 0, self._counts)
-        #: How many were turned away.
-        self.refused = 0
+        #: How many were turned away, by reason.
+        self.refused = refusals_of(config.name)
         self.configure(config)
 
     def configure(self, config: ListenerConfig) -> None:
@@ -44,12 +45,14 @@ class Admission:
         if not peer:
             return True
         client = client_of(peer)
-        if self._open.enter(client):
-            if self._rate is None or self._rate.take(client) >= 0:
-                return True
+        if not self._open.enter(client):
+            self.refused["too many connections of the client"] += 1
+            return False
+        if self._rate is not None and self._rate.take(client) < 0:
             self._open.leave(client)
-        self.refused += 1
-        return False
+            self.refused["connection rate of the client"] += 1
+            return False
+        return True
 
     def leave(self, peer: str) -> None:
         """Count the end of a connection that was let in."""

@@ -32,7 +32,7 @@ from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
 from deston.l7.request import LARGEST_KEY, Request, Response, read_target
 from deston.l7.rewriting import Origin, host_for, redirect_location
 from deston.l7.routing import NO_FACTS, Facts, Router, host_without_port
-from deston.l7.tally import statuses_of
+from deston.l7.tally import refusals_of, statuses_of
 from deston.l7.way import Way
 from deston.limits import AccessRules, OpenByClient, client_of
 from deston.repeats import seldom
@@ -75,7 +75,7 @@ class Site:
         self._is_ready = is_ready
         self._ready_path = listener.ready_path.encode()
         self.listener = listener
-        self.statuses = statuses_of(listener.name)
+        self.statuses, self.refusals = statuses_of(listener.name), refusals_of(listener.name)
         self._registry = registry
         self._affinities = affinities
         self._write = write
@@ -150,7 +150,8 @@ class Site:
         return response
 
     def tell(self, error: DestonError) -> None:
-        """Tell the operator of a refused request."""
+        """Count a refused request by its reason, and tell the operator of what is the servers' doing."""
+        self.refusals[type(error).__name__] += 1
         if not isinstance(error, NoServerAvailable):
             log.debug("%s: a request was refused: %s", self.listener.name, error)
             return

@@ -1,4 +1,4 @@
-"""What this process has answered: how often each status, by listener.
+"""What this process has answered and refused: how often each status, and each reason, by listener.
 
 What lives here: the counts, and what is told of them.
 What must not: lines of an access log (``record``).
@@ -7,7 +7,8 @@ Invariant: counts outlive a reload, and cost a look into two dictionaries for ea
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from deston.figures import Figure, grows, varies
@@ -16,7 +17,10 @@ from deston.l7.cache import connection_cache
 
 Statuses = defaultdict[int, int]
 
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
 _by_listener: dict[str, Statuses] = {}
+_refused: dict[str, Counter[str]] = {}
 
 
 def statuses_of(listener: str) -> Statuses:
@@ -24,8 +28,16 @@ def statuses_of(listener: str) -> Statuses:
     return _by_listener.setdefault(listener, defaultdict(int))
 
 
+def refusals_of(listener: str) -> Counter[str]:
+    """How often clients of a listener were refused, by the name of the error, or in words."""
+    return _refused.setdefault(listener, Counter())
+
+
 def figures() -> Iterator[Figure]:
     """What there is to be told."""
+    for listener, reasons in _refused.items():
+        for reason, count in list(reasons.items()):
+            yield grows("listener_refused", listener, _CAPITAL.sub(" ", reason).lower()), count
     for listener, statuses in _by_listener.items():
         for first in range(1, 10):
             count = sum(count for status, count in list(statuses.items()) if status // 100 == first)

@@ -11,6 +11,8 @@ import logging
 import sys
 import time
 from _socket import socket as RawSocket
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -19,6 +21,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone, ProtocolError, StartError, StreamError
+from deston.figures import Figure, grows, varies
 from deston.l7.admission import Admission, CountedStream
 from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
@@ -49,10 +52,12 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     _stopped_at: float
     _refuse: Refuse
     _admissions: dict[str, Admission]
+    _accepted: Counter[str]
 
     def init_process(self) -> None:
         self._http2 = set()
         self._admissions = {}
+        self._accepted = Counter()
         self._refuse = application.refuse
         self._visits = None
         self._stopped_at = 0.0
@@ -74,6 +79,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         try:
             # By the address of this socket, where need be: that of the listener's may be closed by a stop already.
             bound = self._bound.get(id(listener)) or application.listener_at(raw.getsockname())
+            self._accepted[bound.name] += 1
             if bound.name in self._admissions:
                 peer = address[0] if isinstance(address, tuple) else ""
                 stream = CountedStream(stream, self._admissions[bound.name], peer)
@@ -144,10 +150,20 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         visits = self._visits = Visits(self.worker_connections // 4)
         if application.runtime is not None:
+            application.runtime.tell(self._figures)
+        if application.runtime is not None:
             application.runtime.list_sessions(OfVisits(visits))
         super().run()
         drained = time.monotonic() - (self._stopped_at or time.monotonic())
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)
+
+    def _figures(self) -> Iterator[Figure]:
+        """How many connections listeners have, and have had; the former without HTTP/2, which is gunicorn's."""
+        visits = self._visits.all() if self._visits is not None else []
+        now = Counter(visit.connection.listener.name for visit in visits)
+        for listener in self._listeners:
+            yield varies("listener_open", listener.name), now[listener.name]
+            yield grows("listener_accepted", listener.name), self._accepted[listener.name]
 
     def _take_listeners(self) -> None:
         """Take over the listeners as they are configured now; raises ``StartError`` for a certificate."""

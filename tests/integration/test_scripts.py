@@ -132,9 +132,9 @@ def test_no_process_is_left(demonstration: Demonstration, number: int) -> None:
 def test_a_demo_server_may_go(demonstration: Demonstration) -> None:
     """A demo server that was killed ends nothing else; the command that starts it again is printed, and works."""
     os.kill(demonstration.pids()["b"], signal.SIGTERM)
-    wait_for(lambda: demonstration.says("Server b is gone"), "its end is noticed")
+    wait_for(lambda: demonstration.says("b is gone"), "its end is noticed")
     said = demonstration.log.read_text(encoding="utf-8")
-    command = re.search(r"Server b is gone. Start it again with:\n  (.*)\n", said)
+    command = re.search(r"b is gone. Start it again with:\n  (.*)\n", said)
     assert command
     with subprocess.Popen(["sh", "-c", f"exec {command[1]}"], cwd=ROOT) as again:
         try:

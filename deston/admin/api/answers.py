@@ -71,7 +71,7 @@ STATUS = _object(
             protocol=_TEXT,
             pool=_TEXT,
             open=_said({"type": ["integer", "null"]}, "Connections or sessions now; null where that is not told."),
-            accepted=_said(_COUNT, "Connections so far, but those of http."),
+            accepted=_said(_COUNT, "Connections so far."),
             responses=_said(_by_name(_COUNT), "By class, as `2xx`."),
             refused=_said(_by_name(_COUNT), "By reason."),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deston.l7.tally import figures, statuses_of
+from deston.l7.tally import figures, refusals_of, statuses_of
 
 
 def test_responses_are_told_by_class() -> None:
@@ -16,4 +16,15 @@ def test_responses_are_told_by_class() -> None:
         "+listener_responses|tallied|2xx": 3,
         "+listener_responses|tallied|4xx": 1,
         "+listener_responses|tallied|9xx": 1,
+    }
+
+
+def test_refusals_are_told_by_reason() -> None:
+    """An error's name in words is one, and so are words."""
+    refusals_of("refusing")["TooManyRequests"] += 2
+    refusals_of("refusing")["connection rate of the client"] += 1
+    told = {name: value for name, value in figures() if "refusing" in name}
+    assert told == {
+        "+listener_refused|refusing|too many requests": 2,
+        "+listener_refused|refusing|connection rate of the client": 1,
     }
