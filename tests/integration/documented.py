@@ -20,6 +20,8 @@ _INDENTED = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 # What stands behind two spaces and more is for the reader.
 _REMARK = re.compile(r"\s{2,}#.*$")
+# A command in a sentence, which may leave out what is plain.
+_IN_PROSE = re.compile(r"`(deston [a-z][^`\n…]*)`")
 # Indented blocks show output, diagrams and formats, too.
 _BEGINS = re.compile(r"(?:[A-Z_]+=\S+ )?(?:deston(?:-l4)?|gunicorn|make|curl|git|scripts/\S+|\.) (?!─)\S")
 
@@ -49,13 +51,32 @@ def commands() -> list[Command]:
     return [one for path in TEXTS for one in _commands_of(path)]
 
 
+def languages() -> set[str]:
+    """What the fenced blocks say that they are written in."""
+    return {found[2] for path in TEXTS for found in _FENCE.finditer(path.read_text(encoding="utf-8"))}
+
+
+def in_sentences() -> list[Command]:
+    """Those of ``deston`` that stand within the prose, with words such as POOL where a name is to be put."""
+    found = []
+    for path in TEXTS:
+        prose = _without_blocks(path.read_text(encoding="utf-8"))
+        for one in _IN_PROSE.finditer(prose):
+            line = prose.count("\n", 0, one.start()) + 1
+            found.append(Command(f"{path.relative_to(ROOT)}:{line}", one[1]))
+    return found
+
+
+def _without_blocks(text: str) -> str:
+    return _FENCE.sub(lambda fence: re.sub(r"[^\n]", "-", fence[0]), text)
+
+
 def _commands_of(path: Path) -> Iterator[Command]:
     text = path.read_text(encoding="utf-8")
     for found in _FENCE.finditer(text):
         if found[2] == "sh":
             yield from _lines(path, text, found.start(3), found[3])
-    prose = _FENCE.sub(lambda fence: re.sub(r"[^\n]", "-", fence[0]), text)
-    for block in _INDENTED.finditer(prose):
+    for block in _INDENTED.finditer(_without_blocks(text)):
         yield from (one for one in _lines(path, text, block.start(), block[0]) if _BEGINS.match(one.text))
 
 

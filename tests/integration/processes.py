@@ -223,6 +223,7 @@ def run(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Fi
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         timeout=DEADLINE_S,

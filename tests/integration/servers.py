@@ -155,6 +155,21 @@ def start_redis(processes: Processes, folder: Path, address: Address) -> None:
     running.wait_for("Ready to accept connections")
 
 
+def start_dnsmasq(processes: Processes, address: Address, *options: str) -> Running:
+    """A dnsmasq that knows nothing but what the options say."""
+    words = [find_program("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"]
+    words += [
+        "--pid-file=",
+        f"--port={address.port}",
+        f"--listen-address={address.host}",
+        "--bind-interfaces",
+        "--user=",
+    ]
+    running = processes.start("dnsmasq", [*words, *options])
+    wait_to_listen(running, address)
+    return running
+
+
 def start_postgres(processes: Processes, folder: Path, address: Address) -> None:
     """A PostgreSQL on a reserved address, with a user ``tester`` who may do everything.
 

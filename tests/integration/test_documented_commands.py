@@ -17,7 +17,7 @@ import pytest
 from deston.admin.cli import main as deston
 from tests.integration.commands import L4, L7, start
 from tests.integration.configs import QUICK_CHECKS, http, pool, tcp, write_config
-from tests.integration.documented import ROOT, Command, commands
+from tests.integration.documented import ROOT, Command, commands, in_sentences, languages
 from tests.integration.echo import EchoServer
 from tests.integration.processes import BIN, Processes
 from tests.integration.wire import reserved_port
@@ -114,16 +114,27 @@ def test_the_options_of_a_command_that_waits(line: str, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "access.jsonl").touch()
     (tmp_path / "docs" / "policies").mkdir(parents=True)
+    command, words = resolved(line)
+    command.make_context("deston", words)
+
+
+def resolved(line: str) -> tuple[click.Command, list[str]]:
+    """The command of ``deston`` that a line names, and the words that it gets."""
     command: click.Command = deston
-    context = None
     words = shlex.split(line)[1:]
-    while isinstance(command, click.Group):
-        name, found, words = command.resolve_command(context or click.Context(command), words)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, found, words = command.resolve_command(click.Context(command), words)
         assert found is not None, name
         command = found
-        if not words or words[0].startswith("-"):
-            break
-    command.make_context("deston", words)
+    return command, words
+
+
+@pytest.mark.parametrize("line", sorted({one.text for one in in_sentences()}))
+def test_a_command_in_a_sentence(line: str) -> None:
+    """There is such a command, and each option that it is given; the rest may stand for something."""
+    command, words = resolved(line)
+    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} - {"--help"} <= known
 
 
 @pytest.mark.parametrize("line", [one for one in lines_of("deston-l4", "gunicorn") if "examples." not in one])
@@ -167,6 +178,11 @@ def test_every_command_is_dealt_with() -> None:
     unknown = [one for one in ALL if one.program not in known and not is_assignment(one)]
     assert unknown == []
     assert NOT_RUN.keys() <= {one.program for one in ALL}
+
+
+def test_commands_have_one_language() -> None:
+    """A block of ``bash`` or ``console`` would be overlooked."""
+    assert languages() <= {"sh", "ini", "json", "make", "python", "text", "toml", "yaml"}
 
 
 def is_assignment(command: Command) -> bool:

@@ -21,9 +21,9 @@ from tests.integration.client import Answer, Client, ask
 from tests.integration.commands import L7, Command, start
 from tests.integration.configs import QUICK_CHECKS, http, pool, write_config
 from tests.integration.echo import EchoServer
-from tests.integration.processes import Processes, wait_until
-from tests.integration.servers import find_program
-from tests.integration.wire import is_listened_on, reserved_port
+from tests.integration.processes import Processes, Running, wait_until
+from tests.integration.servers import start_dnsmasq
+from tests.integration.wire import reserved_port
 
 WORKERS = ["deston.l7.worker.ProxyWorker", "gevent"]
 PAGE = "<h1>Back soon</h1>"
@@ -475,19 +475,9 @@ def test_names_are_followed(processes: Processes, tmp_path: Path) -> None:
         def zone(*ports: int) -> list[str]:
             return [f"--srv-host=_http._tcp.app.test,localhost.test,{port},10,{port % 7 + 1}" for port in ports]
 
-        def serve(*ports: int) -> Any:
-            words = [
-                find_program("dnsmasq"),
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--no-hosts",
-                "--no-resolv",
-            ]
-            words += [f"--port={dns.port}", "--listen-address=127.0.0.1", "--bind-interfaces", "--local-ttl=1"]
-            words += ["--pid-file=", "--user=", "--address=/localhost.test/127.0.0.1", *zone(*ports)]
-            running = processes.start("dnsmasq", words)
-            wait_until(lambda: running.has_ended or is_listened_on(dns), "dnsmasq")
-            return running
+        def serve(*ports: int) -> Running:
+            known = ["--local-ttl=1", "--address=/localhost.test/127.0.0.1", *zone(*ports)]
+            return start_dnsmasq(processes, dns, *known)
 
         nameserver = serve(a.address.port, b.address.port)
         pools = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
 import socket
@@ -11,15 +10,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from deston.address import Address
 from tests.datagram_peers import DatagramServer
 from tests.integration.commands import L4, argv_of, start
 from tests.integration.configs import Tree, pool, write_config
 from tests.integration.processes import DEADLINE_S, Processes, run, wait_until
-from tests.integration.servers import find_program
-from tests.integration.wire import connect
+from tests.integration.servers import start_dnsmasq
+from tests.integration.wire import connect, free_for_both
 
 # A query for the address of www.example.com.
 QUERY = bytes.fromhex("abcd01000001000000000000") + b"\x03www\x07example\x03com\0\0\x01\0\x01"
@@ -121,19 +118,8 @@ def test_a_server_that_refuses_goes_down(processes: Processes, tmp_path: Path) -
 
 def test_dns_by_udp_and_tcp(processes: Processes, tmp_path: Path) -> None:
     """dnsmasq behind a listener of each protocol on one port, as DNS has it."""
-    server = _free_for_both()
-    words = [
-        find_program("dnsmasq"),
-        "--no-daemon",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--pid-file=",
-    ]
-    words += [f"--port={server.port}", f"--listen-address={server.host}", "--bind-interfaces", "--user="]
-    processes.start("dnsmasq", [*words, "--address=/www.example.com/192.0.2.80"])
-    wait_until(lambda: _answers(server), "dnsmasq")
-    place = _free_for_both()
+    server, place = free_for_both(), free_for_both()
+    start_dnsmasq(processes, server, "--address=/www.example.com/192.0.2.80")
     listeners = {"udp": udp(place, responses=1), "tcp": {"bind": place, "protocol": "tcp", "pool": "app"}}
     start(L4, processes, write_config(tmp_path, listeners, pools={"app": pool({"dnsmasq": server})}))
     answer = ask(place, QUERY)
@@ -142,35 +128,3 @@ def test_dns_by_udp_and_tcp(processes: Processes, tmp_path: Path) -> None:
     with connect(place) as wire:
         wire.send(len(QUERY).to_bytes(2, "big") + QUERY)
         assert wire.socket.recv(2 + len(answer), socket.MSG_WAITALL)[2:4] == QUERY[:2]
-
-
-def _free_for_both() -> Address:
-    """A port that is free for TCP and UDP."""
-    while True:
-        with (
-            socket.create_server(("127.0.0.1", 0)) as one,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-            contextlib.suppress(OSError),
-        ):
-            other.bind(one.getsockname())
-            return Address(*one.getsockname())
-
-
-def _answers(server: Address) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.settimeout(0.1)
-        one.connect((server.host, server.port))
-        try:
-            one.send(QUERY)
-            return bool(one.recv(512))
-        except OSError:
-            return False
-
-
-@pytest.mark.parametrize("size", [1, 1472, 65507])
-def test_datagrams_arrive_as_they_are(processes: Processes, tmp_path: Path, size: int) -> None:
-    """Up to the largest that there is, both ways."""
-    with DatagramServer() as server:
-        command = start(L4, processes, write(tmp_path, {"a": server.address}, udp()))
-        data = bytes(number % 251 for number in range(size))
-        assert ask(command.address, data) == data

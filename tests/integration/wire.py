@@ -164,3 +164,15 @@ def address_of(listening: socket.socket) -> Address:
     """Where a socket is bound."""
     host, port = listening.getsockname()[:2]
     return Address(host, port)
+
+
+def free_for_both() -> Address:
+    """A port that was free for TCP and UDP."""
+    while True:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+            contextlib.suppress(OSError),
+        ):
+            other.bind(one.getsockname())
+            return address_of(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -110,6 +111,8 @@ def test_what_is_installed_works_and_is_taken_away(machine: Machine) -> None:
 
     command = (machine.root / "opt/deston/bin/deston").read_text(encoding="utf-8")
     assert command.startswith("#!/opt/deston/bin/python")
+    units = {path.name for path in (machine.root / UNIT).parent.iterdir()}
+    assert units == {path.name for path in (ROOT / "conf").glob("*.service")}
     unit = (machine.root / UNIT).read_text(encoding="utf-8")
     assert "ExecStart=/opt/deston/bin/deston-l4 --config /etc/deston/deston.conf" in unit
     assert "@" not in unit.replace("@system-service", "")
@@ -125,6 +128,19 @@ def test_what_is_installed_works_and_is_taken_away(machine: Machine) -> None:
     done = machine.run("uninstall")
     assert done.returncode == 0, done.stderr
     assert machine.files() == before
+
+
+UNITS = sorted((ROOT / "conf").glob("*.service"))
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_as_closed_as_the_others(path: Path) -> None:
+    """What one of them is kept from, all are; none may be read by others, or become more than it is."""
+    lines = [set(one.read_text(encoding="utf-8").splitlines()) for one in UNITS]
+    names = r"(Protect|Restrict|Private|NoNew|Lock|SystemCall)"
+    closing = {line for line in set.union(*lines) if re.match(names, line)}
+    own = set(path.read_text(encoding="utf-8").splitlines())
+    assert closing | {"StateDirectoryMode=0700", "UMask=0027", "User=deston"} <= own
 
 
 def test_an_edited_configuration_survives(machine: Machine, newer: Machine, quick_python: Path) -> None:

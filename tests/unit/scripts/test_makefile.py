@@ -60,7 +60,7 @@ def test_a_dry_run_of_deploy_only_prints(tmp_path: Path) -> None:
         "scp -qr",
         "env PREFIX=/srv/deston",
         "deston check",
-        "systemctl try-restart deston-l4 deston-l7",
+        "systemctl try-restart deston-l4 deston-l7 deston-admin",
     ]
     places = [done.stdout.index(step) for step in steps]
     assert places == sorted(places)
