@@ -71,6 +71,7 @@ class Sharing:
         self._troubles: dict[str, str] = {}
         # Until somebody has decided: a process that is alone leads at once.
         monitor.leads = False
+        monitor.flips.is_heard = self._is_heard
         try:
             self.state = self._store.read()
             self._applied = self.state.revision
@@ -135,7 +136,6 @@ class Sharing:
             old.close()
         if self._lead.is_held:
             board.leader = os.getpid()
-        self._monitor.flips.is_heard = self._tells_flips(board)
         self.publishing.forget_rows()
         self._told.clear()
         self._next_counts = self._next_beat = 0.0
@@ -193,7 +193,6 @@ class Sharing:
             self._place = board.take_place()
         board.beat(self._place, self._applied)
         self._elect(board)
-        self._monitor.flips.is_heard = self._tells_flips(board)
         if self._monitor.leads:
             for process in board.retire_dead():
                 log.warning("the worker %d is gone; what it had under way counts no more", process)
@@ -202,12 +201,13 @@ class Sharing:
                 log.warning("the board is full of servers that are gone, a new one is begun")
                 board.move_away()
 
-    def _tells_flips(self, board: Board) -> bool:
-        """Whether an operator hears of flips by this process: one of each command is enough.
+    def _is_heard(self) -> bool:
+        """Whether an operator hears of flips by this process: one of each command is enough. Asked when there is one.
 
         It is whoever checks health; of a command that does not, the first of its processes, which are a process group.
         """
-        if self._monitor.leads and self._lead.is_held:
+        board = self._board
+        if board is None or (self._monitor.leads and self._lead.is_held):
             return True
         groups = {one.process: _group(one.process) for one in board.living()}
         own = _group(os.getpid())

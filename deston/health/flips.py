@@ -31,7 +31,7 @@ class Flips:
         #: How many seconds ``drain`` gives to what is under way.
         self.drain_timeout = 0.0
         #: Whether this process is the one of its command that tells an operator of flips, and of names.
-        self.is_heard = True
+        self.is_heard: Callable[[], bool] = lambda: True
 
     def take(self, pool: Pool, flipped: Iterable[tuple[Server, Health]]) -> None:
         """Servers of the pool have a health other than the one that was known."""
@@ -39,8 +39,9 @@ class Flips:
         for server, known in told:
             self._apply(pool, server, known)
         pool.refresh()
+        is_heard = not told or self.is_heard()
         for server, known in told:
-            tell_flip(pool, server, known, self.is_heard)
+            tell_flip(pool, server, known, is_heard)
 
     def removed(self, servers: Iterable[Server], on_remove: OnLeaving) -> None:
         """Servers belong to no pool any more."""

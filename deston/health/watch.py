@@ -68,7 +68,7 @@ class Watch:
         self.settings = Settings.of(pool, server)
         self.name = None
         if server.address.is_name:
-            self.name = Name(pool, server, rng, on_members, lookup, lambda: flips.is_heard)
+            self.name = Name(pool, server, rng, on_members, lookup, lambda: flips.is_heard())
         self._pool = pool
         self._server = server
         self._check = check
