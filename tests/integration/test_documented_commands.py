@@ -29,7 +29,7 @@ NOT_RUN = {
     "git": "it is how one comes here",
     "kill": "tests/integration/test_handover.py",
     "nstat": "of the system",
-    "python": "it takes five minutes, and the test of its parts is what it prints",
+    "python": "scripts.confirm_simulation takes five minutes",
     "python3": "tests/integration/test_scripts.py installs",
     "ss": "of the system",
     "sudo": "of the system",
