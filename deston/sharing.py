@@ -218,9 +218,14 @@ class Sharing:
     def _tell_figures(self, board: Board) -> None:
         if not board.holds(self._place):
             return
+        trouble = ""
         for source in self.sources:
             for name, value in source():
-                board.put_figure(self._place, board.figure(name), value)
+                try:
+                    board.put_figure(self._place, board.figure(name), value)
+                except StoreError as error:  # There may be room for the others.
+                    trouble = f"some figures are not told: {error}"
+        self._tell("room for figures", trouble)
 
     # --- health
 

@@ -157,7 +157,7 @@ class Board:
             if any(left):
                 self.put_counts(0, row, self.counts(0, row).plus(left.without_present()))
                 self.put_counts(place, row, Counts())
-        for figure, name in enumerate(list(self._figure_names())):
+        for name, figure in self._known_figures().items():
             if name.startswith("+"):
                 self._real[_figure_at(0, figure)] += self._real[_figure_at(place, figure)]
             self._real[_figure_at(place, figure)] = 0.0
@@ -305,14 +305,13 @@ class Board:
 
         What dead workers left of such a one stays counted. Raises ``StoreError`` where all are taken.
         """
-        if name not in self._figures:
+        if name not in self._known_figures():
+            if self._whole[_FIGURES] >= MOST_FIGURES:  # It takes no lock to see that.
+                raise StoreError(f"{self.file}: more than {MOST_FIGURES} figures")
             with self.locked():
-                for number, known in enumerate(self._figure_names()):
-                    self._figures[known] = number
-                if name not in self._figures:
-                    made = self._new_name(name, _FIGURE_NAMES_AT, _FIGURES, MOST_FIGURES, "figures")
-                    self._figures[name] = made
-        return self._figures[name]
+                if name not in self._known_figures():
+                    self._new_name(name, _FIGURE_NAMES_AT, _FIGURES, MOST_FIGURES, "figures")
+        return self._known_figures()[name]
 
     def put_figure(self, place: int, number: int, value: float) -> None:
         self._real[_figure_at(place, number)] = value
@@ -320,13 +319,14 @@ class Board:
     def figures(self) -> dict[str, float]:
         """Every figure, summed over all who count; without the sign of its kind."""
         places = [0, *(one.place for one in self.living())]
-        return {
-            name.lstrip("+"): sum(self._real[_figure_at(place, number)] for place in places)
-            for number, name in enumerate(self._figure_names())
-        }
+        known = self._known_figures().items()
+        return {name.lstrip("+"): sum(self._real[_figure_at(place, at)] for place in places) for name, at in known}
 
-    def _figure_names(self) -> list[str]:
-        return [self._name(_FIGURE_NAMES_AT, number) for number in range(self._whole[_FIGURES])]
+    def _known_figures(self) -> dict[str, int]:
+        """The numbers of all figures by name, also of those that came just now."""
+        for number in range(len(self._figures), self._whole[_FIGURES]):
+            self._figures[self._name(_FIGURE_NAMES_AT, number)] = number
+        return self._figures
 
     def close(self) -> None:
         """Unmap it; a second call does nothing."""

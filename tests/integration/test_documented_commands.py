@@ -29,6 +29,7 @@ NOT_RUN = {
     "git": "it is how one comes here",
     "kill": "tests/integration/test_handover.py",
     "nstat": "of the system",
+    "python": "scripts.confirm_simulation takes five minutes",
     "python3": "tests/integration/test_scripts.py installs",
     "ss": "of the system",
     "sudo": "of the system",
@@ -42,7 +43,7 @@ READ = re.compile(r"^deston (simulate|top|admin)\b|--watch\b")
 OF_OTHERS = re.compile(r"localhost:80[08]0|https?://(127\.0\.0\.1:|git\.)")
 #: What has to be so before, and the status where that is not success: there is nothing to be ended.
 BEFORE = {
-    "deston server remove app c": "deston server add app c 10.0.0.7:3000",
+    "deston server remove app c": "deston server add app c 127.0.0.7:3000",
     "deston server reset app a": "deston server drain app a",
 }
 STATUSES = {"deston sessions end 4711-k3f9a": 1, "deston sessions end --pool app --server a": 1}
@@ -52,9 +53,9 @@ ALL = commands()
 
 
 def as_installed(text: str) -> str:
-    """A line in the terms of the test's folder: programs by name, and the file of a machine as ``my.conf``."""
+    """A line in the terms of the test: programs by name, the file of a machine as ``my.conf``, and loopback alone."""
     text = re.sub(r"(?:\.venv|/opt/deston(?:-\w+)?)/bin/", "", text)
-    return text.replace("/etc/deston/deston.conf", "my.conf")
+    return text.replace("/etc/deston/deston.conf", "my.conf").replace("10.0.0.", "127.0.0.")
 
 
 def lines_of(*programs: str) -> list[str]:
@@ -156,7 +157,7 @@ def test_a_command_that_serves(line: str, desk: Desk, processes: Processes) -> N
 
 @pytest.mark.parametrize("line", [one for one in lines_of("curl") if not OF_OTHERS.search(one)])
 def test_a_request_to_the_api(line: str, desk: Desk) -> None:
-    line = line.replace("http://10.0.0.2:9900", desk.api.removesuffix("/api/v1"))
+    line = line.replace("http://127.0.0.2:9900", desk.api.removesuffix("/api/v1"))
     done = desk.type(line.replace("curl", "curl --silent --show-error --fail-with-body", 1))
     assert done.returncode == 0, done.stdout
     desk.type("deston server reset app")

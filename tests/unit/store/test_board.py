@@ -176,3 +176,12 @@ def test_a_leader_that_beats_no_more(file: str) -> None:
     board.beat(board.take_place(), 1)
     assert board.is_leader_silent(-1.0)
     assert not board.is_leader_silent(1e6)
+
+
+def test_figures_beyond_the_room_harm_no_others(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "MOST_FIGURES", 2)
+    one, other = Board(file), Board(file)
+    assert [one.figure("a"), other.figure("b"), one.figure("b"), other.figure("a")] == [0, 1, 1, 0]
+    with pytest.raises(StoreError, match="more than 2 figures"):
+        one.figure("c")
+    assert one.figure("b") == 1
