@@ -61,6 +61,7 @@ class Ending:
         self._growth = growth
         self._leases = leases
         self._seconds = seconds
+        self._seen: list[Worker] = []
         self.facts: list[str] = []
         self.troubles: list[str] = []
 
@@ -73,14 +74,14 @@ class Ending:
     def _look_at_workers(self) -> None:
         for command in (L4, L7):
             wait_until(lambda command=command: self._is_quiet(command), SETTLE_SECONDS)  # type: ignore[misc]
-            workers = census.take(self._stand.arbiter(command), self._stand.census_folder)
+            workers = self._seen  # Not a further look: by then a burst of checks may be under way.
             if len(workers) != WORKERS:
                 self.troubles.append(f"{command} has {len(workers)} workers instead of {WORKERS}")
             self.facts.append(self._worker_fact(command, workers))
             self.troubles += [said for one in workers for said in self._leaks(command, one)]
 
     def _is_quiet(self, command: str) -> bool:
-        workers = census.take(self._stand.arbiter(command), self._stand.census_folder)
+        workers = self._seen = census.take(self._stand.arbiter(command), self._stand.census_folder)
         return len(workers) == WORKERS and not any(list(self._leaks(command, one)) for one in workers)
 
     def _worker_fact(self, command: str, workers: list[Worker]) -> str:
