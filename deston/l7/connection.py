@@ -136,6 +136,7 @@ class ClientConnection:
     def end_if_idle(self) -> None:
         """End it soon where it waits for a request of which nothing has come."""
         if self.is_idle:
+            self.parks_after = math.inf
             self._stream.expire_after(0)
 
     def _wait_for_request(self) -> bool:
@@ -150,12 +151,11 @@ class ClientConnection:
         seconds = self.listener.keepalive_timeout
         if self._is_stopping():
             seconds = min(seconds, WAIT_WHEN_STOPPING)
-        at_first = min(seconds, self.parks_after)
-        self._stream.expire_after(at_first)
+        self._stream.expire_after(min(seconds, self.parks_after))
         try:
             return incoming.has_more()
         except ReadTimeout:
-            self.rest_of_wait = 0.0 if self._is_stopping() else seconds - at_first
+            self.rest_of_wait = 0.0 if self._is_stopping() else seconds - min(seconds, self.parks_after)
             return False
         finally:
             self.is_idle = False

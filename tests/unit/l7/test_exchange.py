@@ -29,6 +29,7 @@ from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream
 from tests.builders import make_pool, make_server_config, make_server_configs
+from tests.leaks import a_while
 from tests.properties import unhurried
 from tests.unit.l7.builders import Client, Sentences, Servers, make_body, make_request, response
 from tests.unit.l7.streams import AnswersInTurn
@@ -193,9 +194,7 @@ def test_which_connections_are_kept(bench: BenchMaker, reads: list[bytes], kept:
         ([b""], 4.0),
     ],
 )
-def test_the_servers_keep_alive_time_is_obeyed(
-    cache: ConnectionCache, keep_alive: list[bytes], expected: float
-) -> None:
+def test_the_servers_keep_alive_time_is_obeyed(keep_alive: list[bytes], expected: float) -> None:
     """A connection idles for as long as the pool says, or a second less than the server says."""
     kept: list[float] = []
 
@@ -204,9 +203,9 @@ def test_the_servers_keep_alive_time_is_obeyed(
             kept.append(seconds)
             super().put(connection, seconds, most, oldest)
 
-    watched = Watched()
-    one = Bench(watched, Servers(a=[[response(b"x", *(b"Keep-Alive: " + value for value in keep_alive))]]))
-    one.read()
+    with a_while(Watched()) as watched:
+        one = Bench(watched, Servers(a=[[response(b"x", *(b"Keep-Alive: " + value for value in keep_alive))]]))
+        one.read()
     assert kept == [expected]
 
 
@@ -878,23 +877,23 @@ def test_however_an_exchange_ends_nothing_is_left_behind(
     scripts: list[list[object]], asked: list[tuple[bytes, Callable[[], RequestBody], int]]
 ) -> None:
     """After any requests to any servers: no lease, each connection closed or idle, no error but ours or the kill."""
-    cache = ConnectionCache()
-    named = dict(zip("abc", scripts, strict=False))
-    one = Bench(cache, Servers(**named), len(scripts))  # type: ignore[arg-type]
-    for method, body, reads in asked:
-        try:
-            found = one.run(method, body())
-        except (errors.DestonError, Killed):
+    with a_while(ConnectionCache()) as cache:
+        named = dict(zip("abc", scripts, strict=False))
+        one = Bench(cache, Servers(**named), len(scripts))  # type: ignore[arg-type]
+        for method, body, reads in asked:
+            try:
+                found = one.run(method, body())
+            except (errors.DestonError, Killed):
+                one.assert_settled()
+                continue
+            try:
+                for _ in range(reads):
+                    found.read()
+            except (errors.DestonError, Killed):
+                one.assert_settled()
+            finally:
+                found.close()
             one.assert_settled()
-            continue
-        try:
-            for _ in range(reads):
-                found.read()
-        except (errors.DestonError, Killed):
-            one.assert_settled()
-        finally:
-            found.close()
-        one.assert_settled()
     assert all(server.active == 0 for server in one.pool.servers)
 
 

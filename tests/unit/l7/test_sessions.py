@@ -17,10 +17,10 @@ from deston.l7.request import Request, Response, Tunnel
 from deston.l7.responding import ClientCut, after_tunnel
 from deston.l7.sessions import OfVisits, OfWsgi
 from deston.l7.visit import Visits
-from deston.net import hub as hubs
 from deston.net.stream import Stream
 from deston.sessions.entry import Entry
 from tests.builders import make_pool, make_server_config
+from tests.leaks import a_while
 from tests.peers import wait_until
 from tests.unit.l7.builders import make_body, make_request
 from tests.unit.l7.test_environ import make_environ
@@ -30,9 +30,8 @@ from tests.wires import in_good_time, read_all, read_exactly, tcp_pair
 
 @pytest.fixture
 def visits() -> Iterator[Visits]:
-    made = Visits(2)
-    yield made
-    hubs.sweeper().watched.discard(made)
+    with a_while(Visits(2)) as made:
+        yield made
 
 
 def told(source: Any) -> list[Entry]:
@@ -175,8 +174,9 @@ def test_a_tunnel_is_told_and_ended(visits: Visits) -> None:
 
         def upgrade(request: Request) -> Response:
             request.began = time.monotonic()
-            tunnel = Tunnel(Stream(near_server), b"", 60.0, 60.0, lambda *both: None)
-            return Response(101, b"Switching Protocols", [], 0, tunnel=tunnel, close=near_server.close)
+            stream = Stream(near_server)
+            tunnel = Tunnel(stream, b"", 60.0, 60.0, lambda *both: None)
+            return Response(101, b"Switching Protocols", [], 0, tunnel=tunnel, close=stream.close)
 
         with visited(visits, upgrade) as client:
             client.sendall(b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")

@@ -14,9 +14,9 @@ from deston.config.model import Protocol
 from deston.l7.connection import ClientConnection
 from deston.l7.request import Request, Response
 from deston.l7.visit import Visit, Visits
-from deston.net import hub as hubs
 from deston.net.stream import Stream
 from tests.builders import make_listener
+from tests.leaks import a_while
 from tests.peers import wait_until
 from tests.wires import in_good_time, tcp_pair
 
@@ -40,18 +40,19 @@ def visited(
         config = make_listener(Protocol.HTTP, "web", **listener)
         connection = ClientConnection(stream, config, "192.0.2.7", "http", forward, lambda: False)
         connection.parks_after = parks_after
-        serving = gevent.spawn(visits.serve, Visit(stream, stream, connection))
+        visit = Visit(stream, stream, connection)
+        serving = gevent.spawn(visits.serve, visit)
         yield far
         visits.end_idle()
         far.close()
         serving.join()
+        wait_until(lambda: visit not in visits, "the end of a visit that was parked and went on", gevent.sleep)
 
 
 @pytest.fixture
 def visits() -> Iterator[Visits]:
-    made = Visits(2)
-    yield made
-    hubs.sweeper().watched.discard(made)
+    with a_while(Visits(2)) as made:
+        yield made
 
 
 def ask(client: socket.socket) -> None:
@@ -108,6 +109,16 @@ def test_a_stop_ends_those_that_wait(visits: Visits) -> None:
         assert parked.recv(1) == b""
         assert waiting.recv(1) == b""
         wait_until(lambda: len(visits) == 0, "the end of both", gevent.sleep)
+
+
+def test_who_was_to_be_parked_ends_with_a_stop(visits: Visits) -> None:
+    """Its wait is over for good then, whatever place there is among the parked ones."""
+    with visited(visits, parks_after=30.0, keepalive_timeout=60.0) as client:
+        ask(client)
+        wait_until(lambda: visits.all()[0].connection.is_idle, "the wait", gevent.sleep)
+        visits.end_idle()
+        assert client.recv(1) == b""
+        assert len(visits) == 0
 
 
 def test_a_drain_waits_for_those_that_went_on(visits: Visits) -> None:
