@@ -402,7 +402,8 @@ def logged(site: Site, request_id: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
 
     def is_there() -> bool:
-        lines = site.log.read_text().splitlines() if site.log.exists() else []
+        written = site.log.read_text() if site.log.exists() else ""
+        lines = written[: written.rfind("\n") + 1].splitlines()  # Who reads during a write may see a part of a line.
         found.extend(line for line in map(json.loads, lines) if line["request_id"] == request_id)
         return bool(found)
 

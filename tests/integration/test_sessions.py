@@ -74,7 +74,7 @@ class Site:
     def log(self, name: str) -> str:
         """The last line of an access log."""
         file = self.file.parent / name
-        wait_until(file.exists, "the log")
+        wait_until(lambda: file.exists() and file.read_text().endswith("\n"), "a whole line of the log")
         return file.read_text().splitlines()[-1]
 
 
