@@ -47,7 +47,9 @@ class Place:
     def start(self, words: list[str], module: str) -> None:
         words = [word.format(module=module, address=self.address) for word in words]
         environment = {"DESTON_CONFIG": str(self.config), "GUNICORN_CMD_ARGS": "", "PYTHONPATH": str(ROOT)}
-        running = self.processes.add(Running(module, words, environment, signal.SIGINT))
+        # gunicorn ends at once for INT, even between the last bytes of a response and the end of its own write.
+        stop_signal = signal.SIGINT if WAITRESS in words else signal.SIGTERM
+        running = self.processes.add(Running(module, words, environment, stop_signal))
         wait_until(lambda: running.has_ended or is_listened_on(self.address), f"{words[0]} on {self.address}")
         assert not running.has_ended, running.output
 
@@ -138,7 +140,7 @@ def test_an_application_as_a_server(worker: str, tmp_path: Path, processes: Proc
         file = write_config(tmp_path, listeners, pools=pools, routes=routes)
         words = [f"{BIN}/gunicorn", "-c", "python:deston.l7.gunicorn_conf", "-k", worker, "deston.l7:app"]
         environment = {"DESTON_CONFIG": str(file), "GUNICORN_CMD_ARGS": "", "PYTHONPATH": str(tmp_path)}
-        running = processes.add(Running("l7", words, environment, signal.SIGINT))
+        running = processes.start("l7", words, environment)
         running.may_trace = True  # Those of the application.
         wait_until(lambda: running.has_ended or is_listened_on(address), "l7")
         assert not running.has_ended, running.output
