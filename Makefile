@@ -24,6 +24,9 @@ DOCS ?=
 MINUTES ?= 10
 SEED ?=
 
+# Each module of tests runs in one of a few processes; `ARGS="-n 0"` runs all in one.
+SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadscope
+
 INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)'
 
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rounds $(ROUNDS)) \
@@ -38,12 +41,12 @@ run: $(VENV)/.installed ## two demo servers, L4 on :8000, L7 on :8080, the dashb
 	@exec $(BIN)/python -m scripts.run
 
 test: $(VENV)/.installed-dev ## every test, in random order
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: lint type test ## what CI runs: lint, types, and every test
 
 coverage: $(VENV)/.installed-dev ## every test, and which lines none of them runs; takes half as long again
-	@$(BIN)/pytest --cov $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) --cov $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style and formatting, changing nothing
 	@$(BIN)/ruff check .

@@ -37,6 +37,7 @@ DEV = [
     "pytest-cov>=7",  # From here on it leaves processes to coverage.
     "pytest-randomly>=3.16",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "pyuwsgi>=2.0.28; sys_platform == 'linux'",  # uWSGI, where there is no compiler.
     "ruff>=0.9",
     "types-gevent",

@@ -122,6 +122,7 @@ def test_one_is_ended(file: str) -> None:
         (ENTRY.id, good(left=1), "it was told to end, and is not over yet"),
         (ENTRY.id, b"", f"process {PROCESS}: it did not complete its answer, so nothing was ended there"),
     ],
+    ids=["over", "no process", "no id", "refused", "left", "no answer"],
 )
 def test_one_that_is_not_ended(file: str, id: str, answer: bytes, sentence: str) -> None:
     """Exit status 1, and why."""
