@@ -134,10 +134,13 @@ class ClientConnection:
         return False
 
     def end_if_idle(self) -> None:
-        """End it soon where it waits for a request of which nothing has come."""
+        """End it soon where it waits for a request of which nothing has come.
+
+        The first one may be on its way behind its connection, and nobody would send it again.
+        """
         if self.is_idle:
             self.parks_after = math.inf
-            self._stream.expire_after(0)
+            self._stream.expire_after(WAIT_WHEN_STOPPING if self.answered is None else 0)
 
     def _wait_for_request(self) -> bool:
         """Whether a request has begun; an idle client gets the keep-alive time for it."""
@@ -155,6 +158,9 @@ class ClientConnection:
         try:
             return incoming.has_more()
         except ReadTimeout:
+            if self._stream.has_input():  # It came in the turn of the loop in which the time was over.
+                self._stream.expire_after(self.listener.header_timeout)
+                return incoming.has_more()
             self.rest_of_wait = 0.0 if self._is_stopping() else seconds - min(seconds, self.parks_after)
             return False
         finally:

@@ -124,6 +124,8 @@ class Visits:
     def sweep(self, now: float) -> None:
         """Close the parked ones that have waited for long enough; runs in the hub."""
         for visit in [one for one in self._parked if one.ends <= now]:
+            if visit.plain.has_input():  # Its request, or its end: it is woken in this turn of the loop.
+                continue
             self._parked.discard(visit)
             visit.close()
 

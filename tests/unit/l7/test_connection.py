@@ -276,12 +276,15 @@ def test_exchanges_are_accounted_for() -> None:
 
 
 def test_an_idle_connection_can_be_ended() -> None:
-    """Only while it waits for a request."""
+    """Only while it waits for a request; the first one has a while to come."""
     stream = FakeStream()
     connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), lambda: False)
     connection.end_if_idle()
     assert stream.deadline_s is None
     connection.is_idle = True
+    connection.end_if_idle()
+    assert stream.deadline_s == WAIT_WHEN_STOPPING
+    connection.answered = Response(200, b"OK", [], 0, whole=b"")
     connection.end_if_idle()
     assert stream.deadline_s == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from deston.config.model import Protocol
 from deston.l7.connection import ClientConnection
 from deston.l7.request import Request, Response
 from deston.l7.visit import Visit, Visits
+from deston.net import hub as hubs
 from deston.net.stream import Stream
 from tests.builders import make_listener
 from tests.leaks import a_while
@@ -119,6 +121,28 @@ def test_who_was_to_be_parked_ends_with_a_stop(visits: Visits) -> None:
         visits.end_idle()
         assert client.recv(1) == b""
         assert len(visits) == 0
+
+
+def test_a_stop_leaves_a_new_client_its_first_request(visits: Visits) -> None:
+    """Its request may be on its way: it came as late as its connection did, and cannot know of a stop."""
+    with visited(visits) as client:
+        wait_until(lambda: any(visit.connection.is_idle for visit in visits.all()), "the wait", gevent.sleep)
+        visits.end_idle()
+        gevent.sleep(2 * hubs.FINEST_TICK)
+        ask(client)
+
+
+@pytest.mark.parametrize("parks_after", [SOON, 60.0])
+def test_a_request_that_has_come_is_served(visits: Visits, parks_after: float) -> None:
+    """Whether its client's wait was ended in the same turn of the loop, parked or not."""
+    with visited(visits, parks_after=parks_after) as client:
+        ask(client)
+        wait_until(lambda: bool(visits._parked) == (parks_after == SOON), "the greenlet's end", gevent.sleep)
+        client.sendall(GET)
+        visits.end_idle()
+        for watched in list(hubs.sweeper().watched):
+            hubs.home().hub.loop.run_callback(watched.sweep, time.monotonic())
+        assert client.recv(1000) == ANSWER
 
 
 def test_a_drain_waits_for_those_that_went_on(visits: Visits) -> None:
