@@ -1,6 +1,6 @@
 """What a shell offers where the name of something is typed: pools, servers, listeners, policies, files.
 
-What lives here: the callbacks for click's ``shell_complete``, and what bash makes of ``--option=value``.
+What lives here: the callbacks for click's ``shell_complete``, and what shells make of ``--option=value``.
 What must not: names of commands and options, which click knows itself; whether a name that was typed is good.
 Invariant: nothing is written, nothing is told and nothing is raised: where names cannot be known, none are offered.
 """
@@ -11,7 +11,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 import click
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+)
 
 from deston.config.algorithms import ALGORITHMS
 from deston.config.find import find_config
@@ -122,4 +129,25 @@ class _Bash(BashComplete):
         return kept, incomplete
 
 
-add_completion_class(_Bash)
+class _WholeWords(ShellComplete):
+    """To zsh and fish it is one word, in whose place click would put the value alone."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        items = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("--"):
+            for item in items:
+                item.value = f"{option}={item.value}"
+        return items
+
+
+class _Zsh(_WholeWords, ZshComplete):
+    pass
+
+
+class _Fish(_WholeWords, FishComplete):
+    pass
+
+
+for _shell in (_Bash, _Zsh, _Fish):
+    add_completion_class(_shell)

@@ -185,3 +185,14 @@ def test_bash_takes_options_apart(words: list[str], names: str, file: Path, monk
     bash = get_completion_class("bash")
     assert bash is not None
     assert bash(main, {}, "deston", "_DESTON_COMPLETE").complete() == names
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_leave_options_together(shell: str, file: Path) -> None:
+    """What is offered takes the place of all of ``--pool=ap``."""
+    found = get_completion_class(shell)
+    assert found is not None
+    asked = found(main, {}, "deston", "_DESTON_COMPLETE")
+    assert [one.value for one in asked.get_completions(["sessions"], "--pool=ap")] == ["--pool=app", "--pool=api"]
+    assert [one.value for one in asked.get_completions(["sessions", "--pool"], "ap")] == ["app", "api"]
+    assert [one.value for one in asked.get_completions(["sessions"], "--po")] == ["--pool"]
