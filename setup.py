@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 RUNTIME = [
-    "click>=8.2",  # From here on its test runner keeps standard error apart.
+    "click>=8.2.1",  # Before 8.2 its test runner mixes in standard error, and 8.2.0 completes no nested command.
     "configobj>=5.0.9",  # 5.0.8 and older can be made to hang by a value (CVE-2023-26112).
     "cryptography>=42",  # Reads which names a certificate is for.
     "dnspython>=2.6.1",  # Asks for services and times to live; older ones can be kept waiting (CVE-2023-29483).

@@ -69,6 +69,10 @@ class TlsServer(Peer):
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(client_ca)
 
+    def offer(self, *protocols: str) -> None:
+        """Choose among these what a client has, the first first; without it, what clients offer is not answered."""
+        self._context.set_alpn_protocols(list(protocols))
+
     def serve(self, connection: socket.socket) -> None:
         try:
             secured = self._context.wrap_socket(

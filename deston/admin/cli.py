@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from deston import __version__
+from deston import __version__, completion
 from deston.admin.commands import config_group, explain, pool, reload, server, status
 from deston.admin.routes import require_pages, route_lines
 from deston.admin.serve import admin
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=completion.files)
 @click.option("--routes", is_flag=True, help="Show the routes of http listeners in the order in which they are tried.")
 def check(file: str | None, routes: bool) -> None:
     """Check the configuration FILE and print all of its problems.

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from deston import completion
 from deston.admin import explaining
 from deston.admin.dumping import dumped
 from deston.admin.operator import Operator
@@ -27,7 +28,12 @@ from deston.errors import StoreError
 NOT_EMPTY = 3
 STATES = ("ready", "drain", "maint")
 
-config_option = click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
+pool_argument = click.argument("pool", shell_complete=completion.pools)
+server_argument = click.argument("name", shell_complete=completion.servers)
+config_option = click.option(
+    "--config", "file", metavar="FILE", shell_complete=completion.files,
+    help="The configuration; see `deston check --help`.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 save_option = click.option("--save", "saves", is_flag=True, help="Write it into the configuration file, too.")
 
@@ -50,7 +56,7 @@ def server() -> None:
 
 
 @server.command()
-@click.argument("pool")
+@pool_argument
 @click.argument("name")
 @click.argument("address")
 @click.option("--weight", type=click.IntRange(0, 65535), help="Its share in comparison with the others.")
@@ -77,8 +83,8 @@ def add(
 
 
 @server.command()
-@click.argument("pool")
-@click.argument("name")
+@pool_argument
+@server_argument
 @config_option
 @json_option
 @save_option
@@ -88,8 +94,8 @@ def remove(pool: str, name: str, file: str | None, as_json: bool, saves: bool) -
 
 
 @server.command()
-@click.argument("pool")
-@click.argument("name")
+@pool_argument
+@server_argument
 @click.option("--wait", "seconds", type=click.FloatRange(0, 31_536_000), help="Wait so many seconds until it is empty.")
 @config_option
 @json_option
@@ -118,8 +124,8 @@ def _state_command(command: str, state: str, help: str) -> None:
     """A command that does no more than to say what a server is to do."""
 
     @server.command(command, help=help)
-    @click.argument("pool")
-    @click.argument("name")
+    @pool_argument
+    @server_argument
     @config_option
     @json_option
     @save_option
@@ -132,8 +138,8 @@ _state_command("maint", "maint", "Take the server NAME out of service: no client
 
 
 @server.command()
-@click.argument("pool")
-@click.argument("name")
+@pool_argument
+@server_argument
 @click.argument("value", type=click.IntRange(0, 65535))
 @config_option
 @json_option
@@ -144,8 +150,8 @@ def weight(pool: str, name: str, value: int, file: str | None, as_json: bool, sa
 
 
 @server.command()
-@click.argument("pool")
-@click.argument("name", required=False, default="")
+@click.argument("pool", shell_complete=completion.changed_pools)
+@click.argument("name", required=False, default="", shell_complete=completion.changed_servers)
 @config_option
 @json_option
 def reset(pool: str, name: str, file: str | None, as_json: bool) -> None:
@@ -159,7 +165,7 @@ def pool() -> None:
 
 
 @pool.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pools)
 @config_option
 @json_option
 def show(name: str, file: str | None, as_json: bool) -> None:
@@ -168,8 +174,8 @@ def show(name: str, file: str | None, as_json: bool) -> None:
 
 
 @pool.command()
-@click.argument("name")
-@click.argument("algorithm")
+@click.argument("name", shell_complete=completion.pools)
+@click.argument("algorithm", shell_complete=completion.policies)
 @config_option
 @json_option
 def algorithm(name: str, algorithm: str, file: str | None, as_json: bool) -> None:
@@ -201,11 +207,14 @@ def status(file: str | None, as_json: bool, watch: bool) -> None:
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", shell_complete=completion.methods)
 @click.argument("url")
 @click.option("--from", "client", default="127.0.0.1", help="The client's address.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field of the request.")
-@click.option("--listener", default="", help="The listener that it comes to; the first http listener if left out.")
+@click.option(
+    "--listener", default="", shell_complete=completion.http_listeners,
+    help="The listener that it comes to; the first http listener if left out.",
+)  # fmt: skip
 @config_option
 @json_option
 def explain(

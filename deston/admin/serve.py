@@ -19,7 +19,7 @@ import gevent
 from gevent import monkey, socket
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from deston import logs
+from deston import completion, logs
 from deston.address import Address
 from deston.admin.api.shapes import LARGEST_BODY
 from deston.config.find import find_config
@@ -40,7 +40,10 @@ _MOST_DISCARDED = 8 * LARGEST_BODY
 
 
 @click.command()
-@click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
+@click.option(
+    "--config", "file", metavar="FILE", shell_complete=completion.files,
+    help="The configuration; see `deston check --help`.",
+)  # fmt: skip
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Instead of that in the file.")
 def admin(file: str | None, log_level: str | None) -> None:
     """Serve the dashboard, the JSON API and the metrics on the address of [admin].

@@ -9,7 +9,6 @@ Invariant: what ``open`` returns is ready for the client's bytes, and what it ra
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from ssl import SSLContext
 
 from deston.address import Address
@@ -41,6 +40,7 @@ class ToPool:
         self.limits = _limits(listener, pool)
         self._pool = pool
         self._dial = dial
+        self._contexts: dict[str, SSLContext] = {}
         self._is_plain = pool.send_proxy_protocol is SendProxyProtocol.OFF
 
     def open(self, server: Server, client: Client) -> Side:
@@ -50,7 +50,7 @@ class ToPool:
         """
         pool = self._pool
         endpoint = server.endpoint_or_fail()
-        context = self._context if server.tls else None
+        context = self._context_for(client.alpn) if server.tls else None
         stream = self._dial(endpoint, pool.connect_timeout, pool.source_address)
         if not self._is_plain:
             self._introduce(client, stream, endpoint)
@@ -66,9 +66,17 @@ class ToPool:
             stream.close()
             raise ConnectError(f"{endpoint}: it does not take the PROXY protocol header")
 
-    @cached_property
-    def _context(self) -> SSLContext:
-        return client_context(self._pool.tls)
+    def _context_for(self, alpn: str) -> SSLContext:
+        """A context that offers the protocol on which TLS with the client agreed: the client's bytes are of that one.
+
+        There are no more of them than the listener's ``tls_alpn`` has.
+        """
+        context = self._contexts.get(alpn)
+        if context is None:
+            context = self._contexts[alpn] = client_context(self._pool.tls)
+            if alpn:
+                context.set_alpn_protocols([alpn])
+        return context
 
 
 def _header(version: SendProxyProtocol, client: Client) -> bytes:

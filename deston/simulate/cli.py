@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from deston import completion
 from deston.errors import CannotSimulate
 from deston.simulate import parameters
 from deston.simulate.arrivals import Arrivals
@@ -43,7 +44,7 @@ _MOST_CLIENTS = 1 << 24
     "--service-time", type=parameters.SERVICE_TIME, metavar="TIME",
     help=f"How long a server works on one: {FORMS} (median and p99); {DEFAULT_SERVICE_TIME} if left out.",
 )  # fmt: skip
-@click.option("--log", metavar="FILE", help="Replay an access log in JSON instead.")
+@click.option("--log", metavar="FILE", shell_complete=completion.files, help="Replay an access log in JSON instead.")
 @click.option(
     "--clients", type=click.IntRange(1, _MOST_CLIENTS), help=f"How many clients there are; default {DEFAULT_CLIENTS}."
 )
@@ -51,7 +52,7 @@ _MOST_CLIENTS = 1 << 24
 @click.option("--requests", type=click.IntRange(1), help="Stop after so many requests.")
 @click.option("--duration", type=parameters.SECONDS, help=f"Stop after so long; default {DEFAULT_SECONDS:g}s.")
 @click.option(
-    "--algorithm", "algorithms", type=parameters.ALGORITHM, multiple=True,
+    "--algorithm", "algorithms", type=parameters.ALGORITHM, multiple=True, shell_complete=completion.policies,
     help=f"A policy; may be repeated. If left out: that of --config, or {', '.join(COMPARED)}.",
 )  # fmt: skip
 @click.option("--servers", type=click.IntRange(1, MOST_SERVERS), help=f"How many; default {DEFAULT_SERVERS}.")
@@ -67,15 +68,21 @@ _MOST_CLIENTS = 1 << 24
 @click.option("--queue-timeout", type=parameters.WAIT, help="How long they wait.")
 @click.option("--hash-balance-factor", type=parameters.FACTOR, help="The bound of policies that hash, as in the file.")
 @click.option("--affinity", is_flag=True, help="Clients stay with their server, as by affinity_cookie.")
-@click.option("--config", metavar="FILE", help="Take the pool of this configuration.")
-@click.option("--pool", metavar="NAME", help="Which pool of it; a log is replayed for that pool alone.")
+@click.option("--config", metavar="FILE", shell_complete=completion.files, help="Take the pool of this configuration.")
+@click.option(
+    "--pool", metavar="NAME", shell_complete=completion.pools_of_file,
+    help="Which pool of it; a log is replayed for that pool alone.",
+)  # fmt: skip
 @click.option("--kill", type=parameters.KILL, multiple=True, help="A server dies: a@60s. May be repeated.")
 @click.option("--recover", type=parameters.RECOVER, multiple=True, help="It comes back: a@90s. May be repeated.")
 @click.option("--slow", type=parameters.SLOW, multiple=True, help="It gets slower: a@30s=5x. May be repeated.")
 @click.option("--detect", type=parameters.DURATION, default="4s", help="How long checks take to see it; default 4s.")
 @click.option("--seed", type=int, default=1, help="Another number is another course of chance.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--plot", "plot_file", type=parameters.PLOT, help="Draw it into FILE.svg.", metavar="FILE")
+@click.option(
+    "--plot", "plot_file", type=parameters.PLOT, metavar="FILE", shell_complete=completion.files,
+    help="Draw it into FILE.svg.",
+)  # fmt: skip
 def simulate(as_json: bool, plot_file: str | None, **options: Any) -> None:
     """Compare policies under a virtual clock: load, waiting, latencies, refusals, clients that move.
 

@@ -78,16 +78,22 @@ def tell(config: Config, state: State) -> None:
             board.raise_revision(state.revision)
 
 
-def demands(config: Config) -> int | None:
-    """How often every process of a configuration was asked to reload; None where that cannot be known."""
+def seen_state(config: Config) -> State | None:
+    """What is stored for a configuration; None where that cannot be known. Whoever only looks makes no file."""
     if not is_shared(config):
         return None
     if not os.path.exists(place(config, "db")):
-        return 0  # Whoever only looks makes no file.
+        return State()
     try:
-        return open_store(config).read().reloads
+        return open_store(config).read()
     except StoreError:
         return None
+
+
+def demands(config: Config) -> int | None:
+    """How often every process of a configuration was asked to reload; None where that cannot be known."""
+    state = seen_state(config)
+    return None if state is None else state.reloads
 
 
 def alone_with_file(config: Config) -> AbstractContextManager[None]:

@@ -26,6 +26,8 @@ from tests.integration.wire import reserved_port
 NOT_RUN = {
     ".": "what the shell knows by then is what the test gives it",
     "compare": "tests/unit/scripts/bench",
+    "env": "it is for fish",
+    "eval": "tests/integration/test_completion.py",
     "git": "it is how one comes here",
     "kill": "tests/integration/test_handover.py",
     "nstat": "of the system",

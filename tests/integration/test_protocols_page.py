@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -11,14 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 from websockets.sync.server import ServerConnection, serve
 
 from deston.address import Address
 from tests.integration.commands import L4, L7, start
 from tests.integration.echo import EchoServer
-from tests.integration.processes import DEADLINE_S, ROOT, Processes, run
+from tests.integration.processes import BIN, DEADLINE_S, ROOT, Processes, run, wait_until
 from tests.integration.servers import find_postgres, start_dnsmasq, start_postgres, start_redis
 from tests.integration.wire import free_for_both, reserved_port
+from tests.peers import READ_SIZE, Peer
 
 PAGE = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
 [SHOWN] = re.findall(r"^```ini\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -115,3 +120,36 @@ def test_what_is_typed_is_answered(protocol: str, processes: Processes, tmp_path
             words = [word.replace(shown, port) for word in words]
         done = run([program, *words], {"PGUSER": "tester", "PGDATABASE": "postgres"})
     assert re.search(answer, done.out, re.MULTILINE), done
+
+
+class SpeaksHttp2(Peer):
+    """Acknowledges what a client of HTTP/2 says of itself, or is silent, as a process that hangs."""
+
+    def __init__(self, hangs: bool) -> None:
+        super().__init__()
+        self._hangs = hangs
+
+    def serve(self, connection: socket.socket) -> None:
+        engine = H2Connection(H2Configuration(client_side=False))
+        engine.initiate_connection()
+        while data := connection.recv(READ_SIZE):
+            engine.receive_data(data)
+            if not self._hangs:
+                connection.sendall(engine.data_to_send())
+
+
+@pytest.mark.parametrize(("hangs", "judged"), [(False, "up"), (True, "down")])
+def test_the_check_of_grpc(hangs: bool, judged: str, processes: Processes, tmp_path: Path) -> None:
+    """It is the beginning of HTTP/2, to which every server of it has to answer."""
+    with SpeaksHttp2(hangs) as server:
+        text, _ = moved(SHOWN, "grpc", server.address)
+        file = tmp_path / "deston.conf"
+        before, found, after = text.rpartition("[[[health]]]")
+        file.write_text(f"{before}{found}\ninterval = 100ms\ntimeout = 300ms\nfall = 1\nrise = 1\n{after}", "utf-8")
+        start(L4, processes, file)
+
+        def health() -> str:
+            told = run([f"{BIN}/deston", "status", "--json", "--config", str(file)])
+            return str(json.loads(told.out)["pools"]["grpc"]["servers"]["a"]["health"])
+
+        wait_until(lambda: health() == judged, f"{judged}, by a check")

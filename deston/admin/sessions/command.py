@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
+from deston import completion
 from deston.admin.commands import config_option, json_option, operator_for
 from deston.admin.sessions.asked import LARGEST_LIMIT, LIMIT
 from deston.admin.sessions.table import table
@@ -27,13 +28,14 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def _narrowing(command: _Command) -> _Command:
     """The options that say which sessions are meant."""
-    for option, what in (
-        ("client", "client: its address, with the port or without"),
-        ("listener", "listener"),
-        ("server", "server"),
-        ("pool", "pool"),
+    for option, what, names in (
+        ("client", "client: its address, with the port or without", None),
+        ("listener", "listener", completion.listeners),
+        ("server", "server", completion.servers),
+        ("pool", "pool", completion.pools),
     ):
-        command = click.option(f"--{option}", default="", help=f"Only those of this {what}.")(command)
+        told = f"Only those of this {what}."
+        command = click.option(f"--{option}", default="", help=told, shell_complete=names)(command)
     return command
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deston import completion
 from deston.admin.top.rows import SORTS
 from deston.config.find import find_config
 from deston.config.units import UnitError, parse_duration
@@ -41,7 +42,10 @@ def _interval(context: click.Context, parameter: click.Parameter, text: str) -> 
 
 
 @click.command()
-@click.option("--config", "file", metavar="FILE", help="The configuration; see `deston check --help`.")
+@click.option(
+    "--config", "file", metavar="FILE", shell_complete=completion.files,
+    help="The configuration; see `deston check --help`.",
+)  # fmt: skip
 @click.option("--interval", default="1s", callback=_interval, help="The time between two readings; default 1s.")
 @click.option("--sort", type=click.Choice(list(SORTS)), default="file", help="What to sort by; default file.")
 @click.option("--filter", "text", default="", metavar="TEXT", help="Only servers whose name, address or state has it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,30 @@ def test_the_header_stands_before_the_handshake(tmp_path: Path) -> None:
         stream.close()
         assert server.received.startswith(b"PROXY TCP4 192.0.2.7 ")
         assert server.server_names == [NAME]
+
+
+@pytest.mark.parametrize("agreed", ["h2", "imap", ""])
+def test_a_server_is_offered_what_the_client_agreed_on(agreed: str, tmp_path: Path) -> None:
+    """The bytes are those of that protocol; servers of gRPC let nobody in who does not say so."""
+    chosen: list[str | None] = []
+
+    def say_which(secured: ssl.SSLSocket) -> None:
+        chosen.append(secured.selected_alpn_protocol())
+        secured.sendall(secured.recv(1))
+        secured.recv(1)
+
+    made = make_certificate(tmp_path)
+    to_pool = way(tls=make_tls_config(ca=str(made.certificate), server_name=NAME))
+    with TlsServer(made, say_which) as server:
+        server.offer("http/1.1", "h2", "imap")
+        for alpn in ("", agreed):
+            with client() as one:
+                one.alpn = alpn
+                stream = to_pool.open(make_server(server.address, tls=True), one)
+                stream.write(b"x")
+                assert stream.read(1) == b"x"
+                stream.close()
+    assert chosen == [None, agreed or None]
 
 
 def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
