@@ -27,6 +27,8 @@ _OF_LISTENER, _OF_POOL = ("listener",), ("pool",)
 _KINDS: Mapping[str, _Kind] = {
     "listener_accepted": _Kind("listener_connections", "Connections that a listener accepted.", _OF_LISTENER),
     "listener_open": _Kind("listener_open_connections", "Connections that are open.", _OF_LISTENER, grows=False),
+    "listener_received": _Kind("listener_received_bytes", "Bytes from clients to servers.", _OF_LISTENER),
+    "listener_sent": _Kind("listener_sent_bytes", "Bytes from servers to clients.", _OF_LISTENER),
     "listener_sessions": _Kind("listener_open_sessions", "UDP sessions that are open.", _OF_LISTENER, grows=False),
     "listener_dropped": _Kind("listener_dropped_datagrams", "Datagrams that were dropped.", _OF_LISTENER),
     "listener_refused": _Kind("listener_refusals", "Clients that were refused, by reason.", ("listener", "reason")),

@@ -36,6 +36,7 @@ from deston.net.relay import Direction, Ending, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
 from deston.repeats import seldom
+from deston.traffic import traffic
 from deston.waiting import lease_when_free
 
 log = logging.getLogger("deston.l4")
@@ -238,6 +239,7 @@ class Connection:
         server = self.lease.server  # type: ignore[union-attr]
         server.bytes_in += relay.from_client.count
         server.bytes_out += relay.from_server.count
+        traffic[self.proxy.config.name].add(relay.from_client.count, relay.from_server.count)
         if relay.ending is not None and relay.ending is not Ending.CLOSED:
             log.debug("%s: a connection to %s ended: %s", self.proxy.config.name, server.name, relay.ending.value)
         if self._record is not None:

@@ -33,6 +33,7 @@ from deston.net.byte_stream import Bytes
 from deston.net.datagram import NOT_TAKEN, DatagramListener, Peer, Readiness, connect_datagram
 from deston.net.proxy_protocol import proxy_header_v2
 from deston.net.relay import Ending
+from deston.traffic import traffic
 
 log = logging.getLogger("deston.l4")
 
@@ -134,6 +135,8 @@ class UdpProxy:
         parts: list[Bytes] = [introduction, data] if introduction else [data]
         if not self._one_way.send(pool, self._listening.address_of(peer)[0], parts, now):
             self.dropped += 1
+            return
+        traffic[self.config.name].received += sum(map(len, parts))
 
     def _pool_for(self, peer: Peer) -> Pool:
         if not self._access.is_trivial and not self._access.permit(self._listening.address_of(peer)[0]):
@@ -217,6 +220,7 @@ class UdpProxy:
         del self.sessions[session.peer]
         del self._by_descriptor[session.descriptor]
         session.close()
+        traffic[self.config.name].add(session.bytes_in, session.bytes_out)
         if self.access_log is not None:
             self.access_log.write(self._record(session, why).line(self.config.access_log_format))
 

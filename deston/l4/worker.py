@@ -26,6 +26,7 @@ from deston.config.model import Config, ListenerConfig, Protocol
 from deston.errors import ConfigError, StartError
 from deston.figures import Figure, grows, varies
 from deston.l4.files import require_files
+from deston.traffic import figures as traffic_figures
 
 if TYPE_CHECKING:
     from deston.access.log import AccessLogs
@@ -99,6 +100,7 @@ class L4Worker(Worker):  # type: ignore[misc]
         for proxy in self._serving:
             for reason, count in proxy.refusals.counts():
                 yield grows("listener_refused", proxy.config.name, reason), count
+        yield from traffic_figures()
 
     def init_signals(self) -> None:
         super().init_signals()

@@ -24,10 +24,11 @@ from deston.l7 import http1
 from deston.l7.body import RequestBody
 from deston.l7.headers import HOP_BY_HOP, connection_options, without_hop_by_hop
 from deston.l7.http1 import Field, RequestHead, by_name
-from deston.l7.record import BROKE_OFF, Record
+from deston.l7.record import BROKE_OFF
 from deston.l7.request import Request, Response
 from deston.loading import load_object
 from deston.repeats import seldom
+from deston.traffic import traffic
 
 log = logging.getLogger("deston.l7")
 
@@ -59,7 +60,7 @@ def call(lease: Lease, request: Request, head: bytes) -> Response:
     started = _Started()
     try:
         pieces = find_application(name)(_environ(parsed, request), started)
-        return _Hosted(lease, name, pieces, started, request.method == b"HEAD", request.record).response()
+        return _Hosted(lease, name, pieces, started, request).response()
     except DestonError:
         raise
     except (Exception, SystemExit) as error:  # Whatever it is, it is the application's.
@@ -98,8 +99,7 @@ class _Hosted:
         name: str,
         pieces: Iterable[bytes],
         started: _Started,
-        is_head: bool,
-        record: Record | None,
+        request: Request,
     ) -> None:
         self._lease = lease
         self._name = name
@@ -107,9 +107,10 @@ class _Hosted:
         self._pieces: Iterator[bytes] = iter(pieces)
         self._started = started
         self._is_open = True
-        self._is_head = is_head
+        self._is_head = request.method == b"HEAD"
         self._has_body = True
-        self._record = record
+        self._record = request.record
+        self._carried = traffic[request.listener.name]
         self._began = time.monotonic()
         self._left = -1  # Of a body whose length was said.
 
@@ -187,6 +188,7 @@ class _Hosted:
     def _counted(self, piece: bytes) -> bytes:
         """A piece of a body, which must be as long as was said."""
         self._lease.server.bytes_out += len(piece)
+        self._carried.sent += len(piece)
         if self._left >= 0:
             if len(piece) > self._left:
                 piece = piece[: self._left]

@@ -27,6 +27,7 @@ from deston.l7.request import Tunnel
 from deston.net import hub as hubs
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
+from deston.traffic import Traffic
 
 # What is read at a time at first, and again after the client did not keep up; it doubles while the client takes all.
 FIRST_READ = 64 * 1024
@@ -50,8 +51,8 @@ class Reading:
     """
 
     __slots__ = (
-        "_body", "_cache", "_config", "_connection", "_lease", "_open", "_record", "_rest", "_sent", "_watch",
-        "idle_seconds",
+        "_body", "_cache", "_carried", "_config", "_connection", "_lease", "_open", "_record", "_rest", "_sent",
+        "_watch", "idle_seconds",
     )  # fmt: skip
 
     def __init__(
@@ -65,9 +66,11 @@ class Reading:
         rest: Rest | None,
         idle_seconds: float,
         sent: float,
+        carried: Traffic,
         record: Record | None = None,
     ) -> None:
         self._record = record
+        self._carried = carried
         self._config = config
         self._lease = lease
         self._cache = cache
@@ -99,6 +102,7 @@ class Reading:
             self.close()
             raise
         self._lease.server.bytes_out += len(piece)
+        self._carried.sent += len(piece)
         if self._body.complete:
             self.close()
         return piece
@@ -130,11 +134,12 @@ class Reading:
     def tunnel(self) -> Tunnel:
         """The connection as one that speaks another protocol; it never goes back to the cache."""
         self.idle_seconds = 0.0
-        config, server = self._config, self._lease.server
+        config, server, carried = self._config, self._lease.server, self._carried
 
         def count(to_server: int, from_server: int) -> None:
             server.bytes_in += to_server
             server.bytes_out += from_server
+            carried.add(to_server, from_server)
 
         ahead = self._connection.incoming.rest()
         stream, timeouts = self._connection.stream, (config.tunnel_timeout, config.half_close_timeout)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from deston.figures import Figure, grows, varies
 from deston.l7.answers import answered
 from deston.l7.cache import connection_cache
+from deston.traffic import figures as traffic_figures
 
 Statuses = defaultdict[int, int]
 
@@ -43,6 +44,7 @@ def figures() -> Iterator[Figure]:
             count = sum(count for status, count in list(statuses.items()) if status // 100 == first)
             if count:
                 yield grows("listener_responses", listener, f"{first}xx"), count
+    yield from traffic_figures()
     for own, count in list(answered.items()):
         yield grows("own_answers", str(own)), count
     cache = connection_cache()

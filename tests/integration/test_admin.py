@@ -93,8 +93,12 @@ def test_what_it_tells_is_what_the_command_prints(site: Site) -> None:
         return json.loads(run([f"{BIN}/deston", "status", "--json", "--config", str(site.file)]).out)
 
     wait_until(lambda: still(site.ask("GET", "api/v1/status").json()) == still(printed()), "the same status")
-    total = site.server("a")["total"]
-    assert f'deston_server_requests_total{{pool="app",server="a"}} {total:.1f}' in site.ask("GET", "metrics").text
+    total, text = site.server("a")["total"], site.ask("GET", "metrics").text
+    assert f'deston_server_requests_total{{pool="app",server="a"}} {total:.1f}' in text
+    for way in ("received", "sent"):
+        samples = [line.split() for line in text.splitlines() if f"_{way}_bytes_total{{" in line]
+        by_server = sum(float(value) for name, value in samples if name.startswith("deston_server_"))
+        assert [float(value) for name, value in samples if name.startswith("deston_listener_")] == [by_server] != [0]
 
 
 def test_another_sites_page_gets_nothing(site: Site) -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting", "figures", "repeats", "sessions", "store", "tables",
+    "waiting", "figures", "repeats", "sessions", "store", "tables", "traffic",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "address", "config", "tables"},
     "sessions": {"errors", "config.model", "net", "repeats", "store"},
     "figures": {"balancer"},
+    "traffic": {"figures"},
     "leading": {"errors", "store"},
     "publishing": {"errors", "balancer", "health", "store"},
     "sharing": {"errors", "balancer", "config", "figures", "health", "leading", "publishing", "store"},

@@ -14,8 +14,15 @@ def shown(**figures: float) -> str:
 
 
 def test_kinds_and_labels() -> None:
-    text = shown(listener_accepted__web=5.0, listener_open__web=2.0, pool_refused__app=1.0, unknown__x=9.0)
+    text = shown(
+        listener_sent__web=7.0,
+        listener_accepted__web=5.0,
+        listener_open__web=2.0,
+        pool_refused__app=1.0,
+        unknown__x=9.0,
+    )
     assert 'deston_listener_connections_total{listener="web"} 5.0' in text
+    assert 'deston_listener_sent_bytes_total{listener="web"} 7.0' in text
     assert 'deston_listener_open_connections{listener="web"} 2.0' in text
     assert 'deston_pool_refusals_total{pool="app"} 1.0' in text
     assert "unknown" not in text

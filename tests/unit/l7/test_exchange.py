@@ -28,6 +28,7 @@ from deston.l7.incoming import PIECE
 from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream
+from deston.traffic import traffic
 from tests.builders import make_pool, make_server_config, make_server_configs
 from tests.leaks import a_while
 from tests.properties import unhurried
@@ -895,6 +896,18 @@ def test_however_an_exchange_ends_nothing_is_left_behind(
                 found.close()
             one.assert_settled()
     assert all(server.active == 0 for server in one.pool.servers)
+
+
+@pytest.mark.parametrize("cut", [None, -30])
+def test_bytes_count_for_the_listener(bench: BenchMaker, cut: int | None) -> None:
+    """As for the server: both ways, whether the response is there at once or comes in pieces."""
+    answer = response(b"x" * 50)
+    one = bench(a=[[answer] if cut is None else [answer[:cut], answer[cut:]]])
+    counts = traffic["web"]
+    received, sent = counts.received, counts.sent
+    one.read(b"POST", make_body(b"12345"))
+    server = one.pool.servers[0]
+    assert (counts.received - received, counts.sent - sent) == (5, 50) == (server.bytes_in, server.bytes_out)
 
 
 def test_a_pool_that_changes_while_a_body_comes(cache: ConnectionCache) -> None:
