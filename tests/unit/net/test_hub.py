@@ -9,8 +9,9 @@ import gevent
 import pytest
 
 from deston.net import hub as hubs
+from deston.net.stream import Stream
 from tests.peers import wait_until
-from tests.wires import in_good_time
+from tests.wires import in_good_time, tcp_pair
 
 
 class Overdue:
@@ -101,3 +102,22 @@ def test_what_is_swept_may_change_what_is_watched() -> None:
         assert len(first.swept) == 1
     finally:
         sweeper.close()
+
+
+def test_a_turn_that_is_given_up_lets_sockets_have_theirs() -> None:
+    """Not only greenlets that are ready: from gevent's sleep of no time many come back before a socket is looked at."""
+    heard: list[bytes] = []
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        reading = gevent.spawn(lambda: heard.append(stream.read(10)))
+        gevent.sleep(0.01)
+        far.sendall(b"x")
+        given_up = 0
+        while not heard:
+            turn = hubs.Turn()
+            turn._began -= 2 * hubs.LONGEST_TURN
+            turn.give_way()
+            given_up += 1
+        reading.join()
+        stream.close()
+    assert given_up <= 2
