@@ -23,6 +23,7 @@ from deston.config.model import Config
 from deston.errors import DestonError, StoreError
 from deston.figures import Source
 from deston.health.monitor import Monitor
+from deston.health.resolve import trouble_of
 from deston.leading import Lead
 from deston.publishing import Publishing
 from deston.store.base import State, Store
@@ -240,7 +241,8 @@ class Sharing:
         for server, row in self.publishing.rows.items():
             known = self._told.get(server)
             at = known.at if known is not None else 0.0
-            found = Found(_HEALTHS.index(server.health), at, server.check_reason, *server.check_tally)
+            reason = server.check_reason or trouble_of(server)  # A name also counts where nothing is checked.
+            found = Found(_HEALTHS.index(server.health), at, reason, *server.check_tally)
             if known != found:
                 found = self._told[server] = found._replace(at=time.time())
                 board.put_health(row, found)

@@ -171,8 +171,8 @@ def table(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _notes(server: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What there is to be said about a server beyond its numbers."""
-    if server["health"] == "down" and server["check"]["reason"]:
-        yield server["check"]["reason"], "red"
+    if server["health"] != "up" and server["check"]["reason"]:
+        yield server["check"]["reason"], _COLOURS[server["health"]]
     if server["marked"]:
         yield f"left out for another {server['marked']:.0f}s: it failed too often", "yellow"
     if server["not_marked"]:

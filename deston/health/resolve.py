@@ -41,6 +41,11 @@ def choose(name: str, answer: list[Address], current: Address | None) -> Address
     return answer[0]
 
 
+def trouble_of(server: Server) -> str:
+    """Why the name of a server has no address now, or keeps an old one; empty where it resolves."""
+    return f"name does not resolve: {server.unresolved}" if server.unresolved else ""
+
+
 class Name:
     """The name of one server, followed to its addresses by one greenlet.
 

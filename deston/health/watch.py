@@ -22,7 +22,7 @@ from deston.health.dns import Lookup
 from deston.health.flips import Flips
 from deston.health.probes import Check, CheckResult
 from deston.health.record import HealthRecord, vary
-from deston.health.resolve import Name
+from deston.health.resolve import Name, trouble_of
 from deston.health.words import label
 
 # The first checks of all servers are spread over so many seconds.
@@ -150,7 +150,7 @@ class Watch:
 
     def _reason(self, result: CheckResult) -> str:
         if self.name is not None and self._server.endpoint is None:
-            return f"name does not resolve: {self._server.unresolved}"
+            return trouble_of(self._server)
         return result.reason
 
     def _flip(self) -> None:

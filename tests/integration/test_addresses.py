@@ -9,11 +9,11 @@ import pytest
 
 from deston.address import Address
 from tests.integration.client import FAILURES, ask
-from tests.integration.commands import BOTH, L7, Command, start, start_both
+from tests.integration.commands import BOTH, L4, L7, Command, start, start_both
 from tests.integration.configs import Tree, http, pool, tcp, write_config
 from tests.integration.named_server import blocks
-from tests.integration.processes import Processes, wait_until
-from tests.integration.servers import Certificate, Nginx
+from tests.integration.processes import BIN, Processes, run, wait_until
+from tests.integration.servers import Certificate, Nginx, start_dnsmasq
 from tests.integration.wire import reserved_port
 
 
@@ -93,3 +93,13 @@ def answer_of(front: Command) -> bytes:
         return ask(front.address).body
     except FAILURES:
         return b""
+
+
+def test_a_name_that_does_not_resolve_shows(processes: Processes, tmp_path: Path, dead: Address) -> None:
+    """In the status of a pool without checks, too: nothing else would tell why nobody is served."""
+    pools = {"app": pool({"a": "nowhere.test:80"})}
+    file = write_config(tmp_path, {"web": tcp()}, pools=pools, global_={"nameservers": str(dead)})
+    start_dnsmasq(processes, dead, "--local=/test/")
+    start(L4, processes, file)
+    words = [f"{BIN}/deston", "status", "--config", str(file)]
+    wait_until(lambda: "name does not resolve: there is no such name" in run(words).out, "the reason")
