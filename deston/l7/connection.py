@@ -67,7 +67,7 @@ class ClientConnection:
     """
 
     __slots__ = (
-        "_account", "_body", "_forward", "_identity", "_incoming", "_is_stopping", "_left",
+        "_account", "_body", "_forward", "_has_said_all", "_identity", "_incoming", "_is_stopping", "_left",
         "_minor_version", "_peer", "_refuse", "_scheme", "_stream", "_tls_version", "_tunnel", "_turn",
         "_underscores", "answered", "is_idle", "listener", "parks_after", "request", "rest_of_wait", "sent",
     )  # fmt: skip
@@ -102,6 +102,7 @@ class ClientConnection:
         self._identity = identity
         self._left: float = listener.max_requests or math.inf
         self._body: ClientBody | None = None
+        self._has_said_all = False
         self._minor_version = 1
         #: The exchange that is under way: what is asked for, what it is answered with, how much of that body was sent.
         self.request: Request | None = None
@@ -118,14 +119,14 @@ class ClientConnection:
     def serve(self) -> bool:
         """Serve requests until none may follow.
 
-        Returns whether the client may still be sending, so that whoever closes the stream has to linger. A stream that
-        broke off is reset. Where ``rest_of_wait`` is not 0.0 afterwards, it is not over yet.
+        Returns whether the client may still be sending, so that whoever closes the stream has to linger: it does not
+        where it asked for the end itself (RFC 9112 section 9.6). A stream that broke off is reset. Where ``rest_of_wait`` is not 0.0 afterwards, it is not over yet.
         """
         self.rest_of_wait = 0.0
         try:
             while self._wait_for_request():
                 if not self._serve_one():
-                    return True
+                    return not self._has_said_all
         except (StreamError, ClientGone) as error:
             log.debug("%s: a client is gone: %s", self.listener.name, error)
             self._stream.abort()
@@ -210,6 +211,8 @@ class ClientConnection:
         if response.tunnel is not None:
             self.answered = response
             return self._switch(response, response.tunnel)
+        # Judged before the response is sent, behind which nothing is read any more.
+        self._has_said_all = not keeps and request.body.is_read and self._incoming.is_empty
         keep = keeps and not response.last and self._left > 0 and not self._is_stopping()
         return self._answer(response, request.body, request.method, request.minor_version, keep)
 

@@ -110,6 +110,24 @@ def test_however_it_comes(size: int) -> None:
     assert served.answers == [b"HTTP/1.1 200 OK"] * 2
 
 
+POST_LAST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "listener", "lingers"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", {}, False),
+        (POST_LAST + b"12345", {}, False),
+        (POST_LAST + b"12345" + GET, {}, True),
+        (GET, {"max_requests": 1}, True),
+        (GET + b"nonsense\r\n\r\n", {}, True),
+    ],
+)
+def test_who_has_said_all_is_not_listened_to(data: bytes, listener: dict[str, Any], lingers: bool) -> None:
+    """A client that asks for the end sends nothing behind it; one that does not know of the end may well."""
+    assert Served(Server(b"x"), data, **listener).lingers is lingers
+
+
 @pytest.mark.parametrize(
     ("head", "kept", "said"),
     [
