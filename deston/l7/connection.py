@@ -120,7 +120,8 @@ class ClientConnection:
         """Serve requests until none may follow.
 
         Returns whether the client may still be sending, so that whoever closes the stream has to linger: it does not
-        where it asked for the end itself (RFC 9112 section 9.6). A stream that broke off is reset. Where ``rest_of_wait`` is not 0.0 afterwards, it is not over yet.
+        where it asked for the end itself (RFC 9112 section 9.6). A stream that broke off is reset. Where
+        ``rest_of_wait`` is not 0.0 afterwards, it is not over yet.
         """
         self.rest_of_wait = 0.0
         try:

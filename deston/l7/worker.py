@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from _socket import socket as RawSocket
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gevent
@@ -22,6 +22,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone, ProtocolError, StartError, StreamError
 from deston.figures import Figure, grows, varies
+from deston.l7.accepting import RawServer
 from deston.l7.admission import Admission, CountedStream
 from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
@@ -45,6 +46,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     _http2: set[Http2Socket]
     _is_ours: bool
+    _reads_itself: bool
     _handshakes: Handshakes
     _listeners: tuple[ListenerConfig, ...]
     _bound: dict[int, ListenerConfig]
@@ -67,18 +69,17 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         """Load the application; one that only has ours somewhere inside is asked for every request, by WSGI."""
         super().load_wsgi()
         self._is_ours = application.speaks_tls = is_ours(self.wsgi)
+        self._reads_itself = self._is_ours and not self.cfg.is_ssl
 
     def handle(self, listener: Any, client: Any, address: Any) -> None:
         """One connection, in a greenlet of its own."""
-        if self.cfg.is_ssl or not self._is_ours:
+        if not self._reads_itself:
             super().handle(listener, client, address)
             return
-        raw = RawSocket(int(client.family), int(client.type), 0, fileno=client.detach())
-        raw.setblocking(False)
-        stream = Stream(raw)
+        stream = Stream(client)
         try:
             # By the address of this socket, where need be: that of the listener's may be closed by a stop already.
-            bound = self._bound.get(id(listener)) or application.listener_at(raw.getsockname())
+            bound = self._bound.get(id(listener)) or application.listener_at(client.getsockname())
             self._accepted[bound.name] += 1
             if bound.name in self._admissions:
                 peer = address[0] if isinstance(address, tuple) else ""
@@ -153,6 +154,9 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             application.runtime.tell(self._figures)
         if application.runtime is not None:
             application.runtime.list_sessions(OfVisits(visits))
+        if self._reads_itself:
+            # Another worker may be idle: accepting one by one leaves the rest to it.
+            self.server_class = partial(RawServer, self.handle, 1 if self.cfg.workers > 1 else None)
         super().run()
         drained = time.monotonic() - (self._stopped_at or time.monotonic())
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)
