@@ -24,7 +24,7 @@ from deston.config.algorithms import ALGORITHMS
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, Protocol
-from deston.errors import ConfigError
+from deston.errors import ConfigError, DestonError
 from deston.store.changes import Changes, in_force
 from deston.store.good_copy import last_good
 from deston.store.places import seen_state
@@ -40,7 +40,7 @@ def _offering(named: Callable[[click.Context], _Named]) -> Completer:
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         try:
             found = dict(named(context))
-        except Exception:  # Somebody is in the middle of a line: the command itself tells what is wrong.
+        except (DestonError, OSError):  # Somebody is in the middle of a line: the command itself tells what is wrong.
             return []
         return [CompletionItem(name, help=told) for name, told in found.items() if name.startswith(incomplete)]
 

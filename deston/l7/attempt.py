@@ -17,7 +17,6 @@ from deston.l7.http1 import ResponseHead
 from deston.l7.incoming import Incoming
 from deston.l7.request import Request
 from deston.net.hub import Turn
-from deston.traffic import traffic
 
 # Interim responses to one request; each of them may come after a pause of its own.
 MOST_INTERIM = 100
@@ -64,7 +63,7 @@ def _send_piece(incoming: Incoming, request: Request, server: Server, timeout: f
     stream, body = incoming.stream, request.body
     piece = body.read()
     server.bytes_in += len(piece)
-    traffic[request.listener.name].received += len(piece)
+    request.carried.received += len(piece)
     # The client may have taken its time; the server's begins anew with each piece.
     stream.expire_after(timeout)
     stream.write(unsent + _framed(body, piece))

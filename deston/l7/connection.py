@@ -127,7 +127,7 @@ class ClientConnection:
         try:
             while self._wait_for_request():
                 if not self._serve_one():
-                    return not self._has_said_all
+                    return not self._has_said_all or self._stream.has_input()
         except (StreamError, ClientGone) as error:
             log.debug("%s: a client is gone: %s", self.listener.name, error)
             self._stream.abort()

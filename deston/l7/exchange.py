@@ -40,7 +40,6 @@ from deston.l7.request import Request, Response
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.repeats import seldom
-from deston.traffic import traffic
 from deston.waiting import Interruptible, Watching, lease_when_free
 
 log = logging.getLogger("deston.l7")
@@ -294,7 +293,7 @@ class Exchange:
         rest = None if early is None else Rest(incoming, request, lease.server, timeout)
         reading = Reading(
             self._config, lease, self._cache, connection, body, watch, rest, idle_seconds, sent,
-            traffic[request.listener.name], request.record,
+            request.carried, request.record,
         )  # fmt: skip
         if head.status == http1.SWITCHING:
             return self._switched(head, reading)
@@ -308,7 +307,7 @@ class Exchange:
     ) -> Response:
         """A response that is there as a whole: nothing of it holds the connection or the lease."""
         lease.server.bytes_out += len(whole)
-        traffic[self._request.listener.name].sent += len(whole)
+        self._request.carried.sent += len(whole)
         give_back(connection, self._cache, self._config, idle)
         lease.release()
         return Response(head.status, head.reason, plan.fields, plan.length, whole=whole)

@@ -28,7 +28,6 @@ from deston.l7.record import BROKE_OFF
 from deston.l7.request import Request, Response
 from deston.loading import load_object
 from deston.repeats import seldom
-from deston.traffic import traffic
 
 log = logging.getLogger("deston.l7")
 
@@ -110,7 +109,7 @@ class _Hosted:
         self._is_head = request.method == b"HEAD"
         self._has_body = True
         self._record = request.record
-        self._carried = traffic[request.listener.name]
+        self._carried = request.carried
         self._began = time.monotonic()
         self._left = -1  # Of a body whose length was said.
 

@@ -79,7 +79,7 @@ class Mirroring:
             return
         again = Request(
             request.listener, request.method, target, fields, body, request.peer, request.scheme,
-            request.minor_version, identity=request.identity, added=request.added,
+            request.minor_version, identity=request.identity, added=request.added, is_copy=True,
         )  # fmt: skip
         self._under_way += 1
         gevent.spawn(self._send, again, status, send)

@@ -22,6 +22,7 @@ from deston.l7.record import Record
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
 from deston.net.relay import Relay
+from deston.traffic import Traffic, traffic
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -29,6 +30,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
 _UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
 _ASTERISK = b"*"
+_OF_COPIES = Traffic()
 # What a client says is no key of a cache beyond this size.
 LARGEST_KEY = 256
 
@@ -54,7 +56,7 @@ class Request(_Numbered):
     ``identity`` are the field lines that tell the server of the client's certificate. ``interims`` counts the interim
     responses that came. ``tls_version`` is empty where TLS is not ours. ``added`` are field lines that the server gets
     besides. ``record`` is what an access log will say. ``began`` is when it was given to a pool (on the monotonic
-    clock), and ``lease`` the last one that it got there.
+    clock), and ``lease`` the last one that it got there. ``is_copy`` is whether no client waits for the response.
     """
 
     listener: ListenerConfig
@@ -78,6 +80,12 @@ class Request(_Numbered):
     record: Record | None = None
     began: float = 0.0
     lease: Lease | None = None
+    is_copy: bool = False
+
+    @property
+    def carried(self) -> Traffic:
+        """Where its bytes are counted: for its listener, but those of a copy for nobody."""
+        return _OF_COPIES if self.is_copy else traffic[self.listener.name]
 
 
 def _never() -> float:

@@ -910,6 +910,16 @@ def test_bytes_count_for_the_listener(bench: BenchMaker, cut: int | None) -> Non
     assert (counts.received - received, counts.sent - sent) == (5, 50) == (server.bytes_in, server.bytes_out)
 
 
+def test_bytes_of_a_copy_count_for_no_listener(bench: BenchMaker) -> None:
+    """Nobody waits for the answer to what a mirror sends."""
+    one = bench(a=[[response(b"x" * 50)]])
+    before = traffic["web"].sent
+    request = make_request()
+    request.is_copy = True
+    assert read_all(Exchange(one.pool, request, lambda server: HEAD, one.servers, one.cache, one.budget).run())
+    assert (traffic["web"].sent, one.pool.servers[0].bytes_out) == (before, 50)
+
+
 def test_a_pool_that_changes_while_a_body_comes(cache: ConnectionCache) -> None:
     """A client may take its time for the body; its server is one of those that are there then."""
     old, new = make_pool(*make_server_configs(1)), make_pool(make_server_config("new"))

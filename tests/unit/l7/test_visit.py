@@ -145,6 +145,23 @@ def test_a_request_that_has_come_is_served(visits: Visits, parks_after: float) -
         assert client.recv(1000) == ANSWER
 
 
+def test_the_end_of_an_old_clients_request_takes_nothing_from_it(visits: Visits) -> None:
+    """Old clients send an empty line behind a body (RFC 9112 section 2.2); one unread would reset the connection."""
+    last = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+
+    def slow(request: Request) -> Response:
+        request.body.read()
+        gevent.sleep(SOON)
+        return answer(request)
+
+    with visited(visits, slow) as client:
+        client.sendall(last)
+        gevent.sleep(SOON / 2)
+        client.sendall(b"\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert client.recv(1) == b""
+
+
 def test_a_drain_waits_for_those_that_went_on(visits: Visits) -> None:
     """They are cut off only when its time is over, and with a reset."""
     told = []
