@@ -1,7 +1,7 @@
 """Connections whose two ends are both in the hands of a test.
 
 What lives here: pairs of sockets, of which one end is raw and non-blocking for what is tested, and the other one
-waits as greenlets do.
+waits as greenlets do; listening sockets, also such as fail.
 What must not: behaviour of peers (``peers.py``), assertions but those that end a wait.
 Invariant: whoever opens a pair with ``with`` leaves none of it open.
 """
@@ -9,6 +9,7 @@ Invariant: whoever opens a pair with ``with`` leaves none of it open.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from _socket import socket as RawSocket
 from collections.abc import Iterator
@@ -87,3 +88,27 @@ def in_good_time() -> Iterator[None]:
     """Fail what waits in greenlets for too long."""
     with gevent.Timeout(DEADLINE_S, AssertionError(f"not within {DEADLINE_S:g} s")):
         yield
+
+
+class FailingListener:
+    """A listening socket whose next accepts fail with these errors, before it works again."""
+
+    def __init__(self, listening: socket.socket, *errors: int) -> None:
+        self._listening = listening
+        self.errors = [OSError(number, os.strerror(number)) for number in errors]
+
+    def _accept(self) -> tuple[int, Any]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return self._listening._accept()  # type: ignore[attr-defined, no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)
+
+
+@contextlib.contextmanager
+def listening(*errors: int, host: str = "127.0.0.1") -> Iterator[Any]:
+    """A listening socket, as gunicorn hands it to its workers; its first accepts fail with ``errors``."""
+    with socket.create_server((host, 0), backlog=64) as one:
+        one.setblocking(False)
+        yield FailingListener(one, *errors) if errors else one

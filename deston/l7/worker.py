@@ -1,6 +1,6 @@
 """Our own worker: gunicorn's gevent worker, with connections of HTTP/1.x read by ourselves.
 
-What lives here: the way from gunicorn's accepted socket to a ``ClientConnection``, and back to gunicorn for the rest.
+What lives here: the way from an accepted socket to a ``ClientConnection``, and back to gunicorn for the rest.
 What must not: HTTP.
 Invariant: what is not HTTP/1.x for our own application goes to gunicorn's own handler, and through WSGI.
 """
@@ -22,7 +22,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone, ProtocolError, StartError, StreamError
 from deston.figures import Figure, grows, varies
-from deston.l7.accepting import RawServer
+from deston.l7.accepting import Acceptor
 from deston.l7.admission import Admission, CountedStream
 from deston.l7.connection import ClientConnection, Refuse
 from deston.l7.gunicorn_log import GunicornLog
@@ -155,8 +155,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         if application.runtime is not None:
             application.runtime.list_sessions(OfVisits(visits))
         if self._reads_itself:
-            # Another worker may be idle: accepting one by one leaves the rest to it.
-            self.server_class = partial(RawServer, self.handle, 1 if self.cfg.workers > 1 else None)
+            self.server_class = partial(Acceptor, self.handle, self.cfg.workers == 1)
         super().run()
         drained = time.monotonic() - (self._stopped_at or time.monotonic())
         visits.wait(max(0.0, self.cfg.graceful_timeout - drained), self.notify)

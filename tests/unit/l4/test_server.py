@@ -15,32 +15,17 @@ import gevent
 import pytest
 from gevent.socket import socket as FarSocket
 
-from deston.l4.server import ACCEPTS_ALONE, ACCEPTS_SHARED, Acceptor
+from deston.l4.server import Acceptor
 from deston.l4.slots import Slots
+from deston.net.raw_server import ACCEPTS_ALONE, ACCEPTS_SHARED
 from deston.net.stream import Stream
 from tests.peers import wait_until
 from tests.starved import run_apart
-from tests.wires import in_good_time, read_all, read_exactly
+from tests.wires import in_good_time, listening, read_all, read_exactly
 
 LOOPBACK = "127.0.0.1"
 
 Handle = Callable[[RawSocket, Any], None]
-
-
-class FailingListener:
-    """A listening socket whose next accepts fail with these errors, before it works again."""
-
-    def __init__(self, listening: socket.socket, *errors: int) -> None:
-        self._listening = listening
-        self.errors = [OSError(number, os.strerror(number)) for number in errors]
-
-    def _accept(self) -> tuple[int, Any]:
-        if self.errors:
-            raise self.errors.pop(0)
-        return self._listening._accept()  # type: ignore[attr-defined, no-any-return]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._listening, name)
 
 
 class Held:
@@ -65,14 +50,6 @@ def echo(raw: RawSocket, address: Any) -> None:
             stream.write(data)
     finally:
         stream.close()
-
-
-@contextlib.contextmanager
-def listening(*errors: int, host: str = LOOPBACK) -> Iterator[Any]:
-    """A listening socket, as gunicorn hands it to its workers; its first accepts fail with ``errors``."""
-    with socket.create_server((host, 0), backlog=64) as one:
-        one.setblocking(False)
-        yield FailingListener(one, *errors) if errors else one
 
 
 @contextlib.contextmanager
