@@ -23,7 +23,7 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__", "_introduction", "bytes_in", "bytes_out", "descriptor", "due", "is_answered", "lease", "peer",
+        "_introduction", "bytes_in", "bytes_out", "descriptor", "due", "is_answered", "lease", "number", "peer",
         "quiet_since", "receive", "socket", "started", "transmit",
     )  # fmt: skip
 
@@ -40,6 +40,8 @@ class Session:
         self.bytes_out = 0
         self.due = 0
         self.is_answered = True
+        #: By which an operator knows it, once one has asked.
+        self.number = ""
 
     def _transmit_with_introduction(self, data: memoryview) -> int:
         return self.socket.sendmsg([self._introduction, data])

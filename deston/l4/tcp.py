@@ -119,8 +119,7 @@ class Connection:
     It has a greenlet until the relay runs; from then on callbacks of the hub move its bytes and end it.
     """
 
-    # One that an operator asks for gets a number, which is kept for as long as it lives.
-    __slots__ = ("__weakref__", "_greenlet", "_record", "_relay", "client", "lease", "proxy", "server", "started")
+    __slots__ = ("_greenlet", "_record", "_relay", "client", "lease", "number", "proxy", "server", "started")
 
     def __init__(self, proxy: TcpProxy, raw: RawSocket, address: Any) -> None:
         self.proxy = proxy
@@ -131,6 +130,8 @@ class Connection:
         self._relay: Relay | None = None
         self._greenlet: Any = getcurrent()
         self._record = Record(proxy.config.name) if proxy.access_log is not None else None
+        #: By which an operator knows it, once one has asked.
+        self.number = ""
         proxy.connections.add(self)
         proxy.accepted += 1
 

@@ -55,7 +55,8 @@ class ConnectionCache:
         idle = self._idle.get(server)
         while idle:
             one = idle.pop()
-            if one.until > time.monotonic() and one.endpoint == server.endpoint:
+            # Nearly always it is the same address, and to compare two costs a call.
+            if one.until > time.monotonic() and (one.endpoint is server.endpoint or one.endpoint == server.endpoint):
                 stream = one.stream
                 if (is_replayable and one.is_certain and stream.has_been_quiet) or stream.is_quiet():
                     self.reused += 1

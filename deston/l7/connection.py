@@ -146,9 +146,9 @@ class ClientConnection:
 
     def _wait_for_request(self) -> bool:
         """Whether a request has begun; an idle client gets the keep-alive time for it."""
-        self._turn.give_way()
         incoming = self._incoming
         if not incoming.is_empty:
+            self._turn.give_way()  # Only here: nothing else is there before a wait.
             incoming.drop_empty_lines(MOST_EMPTY_LINES)
             if not incoming.is_empty:
                 return True

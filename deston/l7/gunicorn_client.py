@@ -56,9 +56,9 @@ class GunicornClient:
     """A client of gunicorn's, for one request of it: ``environ`` is that request's."""
 
     __slots__ = (
-        "__weakref__", "_early_hints", "_greenlet", "_request", "_send_trailers", "_socket", "_stream", "_was_told",
-        "encoding", "ended", "expects", "identity", "is_http2", "is_secured", "listener", "minor_version", "request",
-        "sent", "tls_version", "tunnel",
+        "_early_hints", "_greenlet", "_request", "_send_trailers", "_socket", "_stream", "_was_told",
+        "encoding", "ended", "expects", "identity", "is_http2", "is_secured", "listener", "minor_version", "number",
+        "request", "sent", "tls_version", "tunnel",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -74,7 +74,8 @@ class GunicornClient:
         self.request: Request | None = None
         self.tunnel: Tunnel | None = None
         self.sent = 0
-        #: With what an operator has ended it.
+        #: By which an operator knows it, once one has asked; and with what one has ended it.
+        self.number = ""
         self.ended: Exception | None = None
         self.is_http2 = self._send_trailers is not None
         #: The field lines that tell a server of its certificate, and whether it is our TLS that it speaks.

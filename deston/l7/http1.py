@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deston.errors import (
@@ -82,28 +81,32 @@ class Fields(list[Field]):
         self.kept: dict[Hashable, Any] = {}
 
 
-@dataclass(slots=True)
 class ResponseHead:
     """The status line and fields of a response."""
 
-    minor_version: int
-    status: int
-    reason: bytes
-    fields: Fields
+    __slots__ = ("fields", "minor_version", "reason", "status")
+
+    def __init__(self, minor_version: int, status: int, reason: bytes, fields: Fields) -> None:
+        self.minor_version = minor_version
+        self.status = status
+        self.reason = reason
+        self.fields = fields
 
     @property
     def named(self) -> Named:
         return self.fields.named
 
 
-@dataclass(slots=True)
 class RequestHead:
     """The request line and fields of a request."""
 
-    minor_version: int
-    method: bytes
-    target: bytes
-    fields: Fields
+    __slots__ = ("fields", "method", "minor_version", "target")
+
+    def __init__(self, minor_version: int, method: bytes, target: bytes, fields: Fields) -> None:
+        self.minor_version = minor_version
+        self.method = method
+        self.target = target
+        self.fields = fields
 
     @property
     def named(self) -> Named:

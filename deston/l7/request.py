@@ -39,14 +39,7 @@ def no_interim(head: ResponseHead) -> None:
     """Interim responses go no further, where an adapter cannot send them."""
 
 
-class _Numbered:
-    """What an operator asks for gets a number, which is kept for as long as it lives."""
-
-    __slots__ = ("__weakref__",)
-
-
-@dataclass(slots=True, eq=False)
-class Request(_Numbered):
+class Request:
     """One HTTP request. ``peer`` is the address of whoever connected, empty for a unix socket.
 
     What an adapter can do besides: ``upgrade`` is the protocol that the client would like to go on with (RFC 9110
@@ -57,30 +50,59 @@ class Request(_Numbered):
     responses that came. ``tls_version`` is empty where TLS is not ours. ``added`` are field lines that the server gets
     besides. ``record`` is what an access log will say. ``began`` is when it was given to a pool (on the monotonic
     clock), and ``lease`` the last one that it got there. ``is_copy`` is whether no client waits for the response.
+    ``number`` is the one by which an operator knows it, once one has asked.
     """
 
-    listener: ListenerConfig
-    method: bytes
-    target: bytes
-    fields: list[Field]
-    body: RequestBody
-    peer: str
-    scheme: str
-    minor_version: int = 1
-    upgrade: bytes = b""
-    expects: bool = False
-    interim: Callable[[ResponseHead], None] = no_interim
-    takes_trailers: bool = False
-    stream: ByteStream | None = None
-    identity: bytes = b""
-    interims: int = 0
-    tls_version: str = ""
-    added: bytes = b""
-    is_http2: bool = False
-    record: Record | None = None
-    began: float = 0.0
-    lease: Lease | None = None
-    is_copy: bool = False
+    __slots__ = (
+        "added", "began", "body", "expects", "fields", "identity", "interim", "interims", "is_copy", "is_http2",
+        "lease", "listener", "method", "minor_version", "number", "peer", "record", "scheme", "stream",
+        "takes_trailers", "target", "tls_version", "upgrade",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        listener: ListenerConfig,
+        method: bytes,
+        target: bytes,
+        fields: list[Field],
+        body: RequestBody,
+        peer: str,
+        scheme: str,
+        minor_version: int = 1,
+        upgrade: bytes = b"",
+        expects: bool = False,
+        interim: Callable[[ResponseHead], None] = no_interim,
+        takes_trailers: bool = False,
+        stream: ByteStream | None = None,
+        identity: bytes = b"",
+        tls_version: str = "",
+        added: bytes = b"",
+        is_http2: bool = False,
+        is_copy: bool = False,
+    ) -> None:
+        self.listener = listener
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.body: RequestBody = body
+        self.peer = peer
+        self.scheme = scheme
+        self.minor_version = minor_version
+        self.upgrade = upgrade
+        self.expects = expects
+        self.interim = interim
+        self.takes_trailers = takes_trailers
+        self.stream = stream
+        self.identity = identity
+        self.tls_version = tls_version
+        self.added = added
+        self.is_http2 = is_http2
+        self.is_copy = is_copy
+        self.interims = 0
+        self.record: Record | None = None
+        self.began = 0.0
+        self.lease: Lease | None = None
+        self.number = ""
 
     @property
     def carried(self) -> Traffic:
@@ -120,7 +142,6 @@ def _no_more() -> bytes:
     return b""
 
 
-@dataclass(slots=True)
 class Response:
     """One HTTP response, whose body is read piece by piece; ``close`` whether it was read to its end or not.
 
@@ -132,19 +153,39 @@ class Response:
     With a ``tunnel`` there is no body: after the head, bytes go both ways, until ``close``.
     """
 
-    status: int
-    reason: bytes
-    fields: list[Field]
-    length: int | None
-    read: Callable[[], bytes] = _no_more
-    close: Callable[[], None] = _nothing
-    last: bool = False
-    tunnel: Tunnel | None = None
-    whole: Bytes | None = None
-    trailers: Callable[[], Sequence[Field]] = tuple
-    is_at_hand: Callable[[], bool] = bool
-    send_to: Callable[[ByteStream, Turn, Callable[[int], None]], None] | None = None
-    added: Sequence[Field] = ()
+    __slots__ = (
+        "added", "close", "fields", "is_at_hand", "last", "length", "read", "reason", "send_to", "status", "trailers",
+        "tunnel", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        fields: list[Field],
+        length: int | None,
+        read: Callable[[], bytes] = _no_more,
+        close: Callable[[], None] = _nothing,
+        last: bool = False,
+        tunnel: Tunnel | None = None,
+        whole: Bytes | None = None,
+        trailers: Callable[[], Sequence[Field]] = tuple,
+        is_at_hand: Callable[[], bool] = bool,
+        send_to: Callable[[ByteStream, Turn, Callable[[int], None]], None] | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.fields = fields
+        self.length = length
+        self.read = read
+        self.close = close
+        self.last = last
+        self.tunnel = tunnel
+        self.whole = whole
+        self.trailers = trailers
+        self.is_at_hand = is_at_hand
+        self.send_to = send_to
+        self.added: Sequence[Field] = ()
 
 
 def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:

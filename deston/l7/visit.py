@@ -35,7 +35,7 @@ class Visit:
     ``side`` is what its requests are read from: ``plain``, which is the socket's own stream, or TLS on it.
     """
 
-    __slots__ = ("__weakref__", "_side", "connection", "ends", "greenlet", "plain", "started")
+    __slots__ = ("_side", "connection", "ends", "greenlet", "number", "plain", "started")
 
     def __init__(self, plain: Stream, side: Side, connection: ClientConnection) -> None:
         self.plain = plain
@@ -46,6 +46,8 @@ class Visit:
         self.greenlet: Any = None
         #: When it ends by itself while it is parked.
         self.ends = 0.0
+        #: By which an operator knows it, once one has asked.
+        self.number = ""
 
     @property
     def is_parked(self) -> bool:

@@ -19,7 +19,7 @@ from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
@@ -34,6 +34,10 @@ _WORTH_A_CALL = 16 * 1024
 _CLOSED, _ENDED = 7, 8
 
 
+# What ``hub.switch()`` does but for looking whether the greenlet that waits wants to be told, as none of ours does.
+_switch_to = greenlet.switch
+
+
 class Stream:
     """A connected non-blocking TCP or unix socket.
 
@@ -41,17 +45,24 @@ class Stream:
     arrives as ``ReadTimeout`` or ``WriteTimeout``.
     """
 
-    __slots__ = ("_is_swept", "_reader", "_waiter", "_writer", "deadline", "home", "socket", "write_timeout")
+    __slots__ = (
+        "_is_lent", "_is_swept", "_reader", "_timeout", "_waiter", "_watching", "_writer",
+        "deadline", "home", "socket", "write_timeout",
+    )  # fmt: skip
 
     def __init__(self, raw: RawSocket) -> None:
         self.socket = raw
         self.deadline = NEVER
         self.write_timeout = 0.0
         self.home = hubs.home()
+        self._is_lent = False
         self._is_swept = False
         self._reader: Any = None
         self._writer: Any = None
-        self._waiter: tuple[Any, type[StreamError]] | None = None
+        # The greenlet that waits, and what it is thrown at the deadline.
+        self._waiter: greenlet | None = None
+        self._timeout: type[StreamError] = ReadTimeout
+        self._watching: Callable[[], object] | None = None
 
     def read(self, limit: int) -> bytes:
         """Receive up to ``limit`` bytes, at least one; empty at the end of the stream."""
@@ -149,28 +160,43 @@ class Stream:
         The watcher goes on afterwards, because most reads are followed by another wait: starting and stopping it each
         time costs calls of the system. It stops itself where the peer sends what nobody waits for.
         """
-        watcher = self._reader or self.reader
-        current = getcurrent()
-        self._waiter = current, ReadTimeout
-        watcher.start(current.switch)
+        self._watch(None)
+        self._timeout = ReadTimeout
+        self._waiter = getcurrent()
         try:
-            self.home.hub.switch()
+            _switch_to(self.home.hub)
         except BaseException:
-            watcher.stop()
+            self._reader.stop()
             raise
         finally:
             self._waiter = None
-        watcher.callback = watcher.stop
+
+    def _watch(self, callback: Callable[[], object] | None) -> None:
+        self._watching = callback
+        watcher = self._reader or self.reader
+        if not watcher.active or self._is_lent:
+            self._is_lent = False
+            watcher.start(self._on_readable)
+
+    def _on_readable(self) -> None:
+        """The peer has sent something, or ended; runs in the hub."""
+        if self._waiter is not None and self._timeout is ReadTimeout:
+            self._waiter.switch()
+        elif self._watching is not None:
+            self._watching()
+        else:
+            self._reader.stop()
 
     def wait_writable(self) -> None:
         """Wait until a write would take something; raises ``WriteTimeout`` at the deadline."""
         if self.write_timeout:
             self.expire_after(self.write_timeout)
         watcher, current = self.writer, getcurrent()
-        self._waiter = current, WriteTimeout
+        self._timeout = WriteTimeout
+        self._waiter = current
         watcher.start(current.switch)
         try:
-            self.home.hub.switch()
+            _switch_to(self.home.hub)
         finally:
             watcher.stop()
             self._waiter = None
@@ -180,19 +206,20 @@ class Stream:
 
         A wait for reading takes its place.
         """
-        if callback is not None:
-            (self._reader or self.reader).start(callback)
-        elif self._reader is not None:
-            self._reader.callback = self._reader.stop
+        if callback is None:
+            self._watching = None
+        else:
+            self._watch(callback)
 
     def interrupt(self, error: DestonError) -> None:
         """Wake the greenlet that waits, if there is one, with ``error``; for callbacks, which run in the hub."""
         if self._waiter is not None:
-            self._waiter[0].throw(error)
+            self._waiter.throw(error)
 
     @property
     def reader(self) -> Any:
-        """The watcher for reading, made on first use and kept for the stream's life."""
+        """The watcher for reading, made on first use and kept for the stream's life, for a callback of one's own."""
+        self._is_lent = True
         if self._reader is None:
             self._reader = self.home.io(self.socket.fileno(), READ)
         return self._reader
@@ -219,8 +246,7 @@ class Stream:
     def sweep(self, now: float) -> None:
         """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
         if now > self.deadline and self._waiter is not None:
-            waiter, timeout = self._waiter
-            waiter.throw(timeout(_TOO_LATE[timeout]))
+            self._waiter.throw(self._timeout(_TOO_LATE[self._timeout]))
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
@@ -239,7 +265,7 @@ class Stream:
     @property
     def has_been_quiet(self) -> bool:
         """Whether the hub has seen nothing of the peer since the last wait: weaker than ``is_quiet``, but no call."""
-        return self._reader is not None and self._reader.active
+        return self._reader is not None and bool(self._reader.active)
 
     def has_ended(self) -> bool:
         """Whether the peer has ended or broken off, and nothing of it is left to read."""
@@ -273,12 +299,14 @@ class Stream:
 
     def stop_watching(self) -> None:
         """Call nobody back any more."""
+        self._watching = None
         for watcher in (self._reader, self._writer):
             if watcher is not None:
                 watcher.stop()
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
+        self._watching = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -18,7 +18,6 @@ import time
 from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 import gevent
 from gevent.pool import Pool
@@ -51,13 +50,19 @@ _FIRST = 36**4, 36**5
 _IN_PASSING = (errno.EAGAIN, errno.ECONNABORTED)
 
 
+class Numbered(Protocol):
+    """What an operator may ask for: it keeps its number for as long as it lives; empty before it was given one."""
+
+    number: str
+
+
 class Source(Protocol):
     """Where things are under way, such as a listener."""
 
     def under_way(self) -> list[Any]:
         """All of them, as of now."""
 
-    def identity(self, thing: Any) -> object | None:
+    def identity(self, thing: Any) -> Numbered | None:
         """What a number is given to; None where it is over by now."""
 
     def describe(self, thing: Any, id: str, now: float) -> Entry:
@@ -72,7 +77,7 @@ class _Found(NamedTuple):
 
     source: Source
     thing: Any
-    identity: object
+    identity: Numbered
     entry: Entry
 
     @property
@@ -85,22 +90,13 @@ class Numbers:
 
     def __init__(self) -> None:
         self._next = random.randrange(*_FIRST)
-        self._known: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
-    def of(self, thing: object) -> str:
+    def of(self, thing: Numbered) -> str:
         """The number of a thing, which gets one where it has none."""
-        known = self._known.get(thing)
-        if known is None:
-            known = self._known[thing] = number_of(self._next)
+        if not thing.number:
+            thing.number = number_of(self._next)
             self._next += 1
-        return known
-
-    def known(self, thing: object) -> str:
-        """The number of a thing, empty where it has none."""
-        return self._known.get(thing, "")
-
-    def __len__(self) -> int:
-        return len(self._known)
+        return thing.number
 
 
 class Service:
@@ -226,7 +222,7 @@ class Service:
                 piece = []
                 for thing in some:
                     identity = source.identity(thing)
-                    if identity is None or (number and numbers.known(identity) != number):
+                    if identity is None or (number and identity.number != number):
                         continue
                     entry = source.describe(thing, make_id(process, numbers.of(identity)), now)
                     if wanted.fits(entry):
@@ -258,7 +254,7 @@ class Service:
         return Last(left, refused)
 
     def __repr__(self) -> str:
-        return f"<Service {self._own.path if self._own else 'not started'}, {len(self._numbers)} numbers>"
+        return f"<Service {self._own.path if self._own else 'not started'}>"
 
 
 def _wait_for_end(told: list[_Found]) -> list[Entry]:

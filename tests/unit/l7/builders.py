@@ -67,7 +67,7 @@ def make_config(*pools: Any, routes: tuple[RouteConfig, ...] = (), **changes: An
 def make_request(*fields: Field, **changes: Any) -> Request:
     """``GET /`` without a body for ``example.com`` from 192.0.2.1; ``fields`` come after Host.
 
-    ``changes`` are fields of ``Request``.
+    ``changes`` are attributes of ``Request``, those that it begins with and those that it gets.
     """
     ordinary: dict[str, Any] = {
         "listener": make_listener(),
@@ -78,7 +78,11 @@ def make_request(*fields: Field, **changes: Any) -> Request:
         "peer": "192.0.2.1",
         "scheme": "http",
     }
-    return Request(**{**ordinary, **changes})
+    later = {name: changes.pop(name) for name in ("began", "interims", "lease", "record") if name in changes}
+    request = Request(**{**ordinary, **changes})
+    for name, value in later.items():
+        setattr(request, name, value)
+    return request
 
 
 class Client:

@@ -147,10 +147,15 @@ def test_the_next_request_is_not_ended_in_the_place_of_another(visits: Visits) -
 
 def test_what_is_over_is_freed_at_once(visits: Visits) -> None:
     """Without the garbage collector, which would have all the more to look through."""
-    seen: list[weakref.ref[Request]] = []
+
+    class Mark(str):
+        """What nobody has but the request."""
+
+    seen: list[weakref.ref[str]] = []
 
     def note(request: Request) -> Response:
-        seen.append(weakref.ref(request))
+        request.tls_version = Mark()
+        seen.append(weakref.ref(request.tls_version))
         return answer(request)
 
     gc.disable()

@@ -34,6 +34,7 @@ class Thing:
     def __init__(self, name: str = "a", stays: bool = False) -> None:
         self.name = name
         self.stays = stays
+        self.number = ""
 
 
 class Things:
@@ -127,15 +128,11 @@ def test_an_id_stays_with_its_thing(scene: Scene) -> None:
     assert len(scene.source.things) == 1
 
 
-def test_numbers_are_of_what_lives_alone() -> None:
-    """What is gone leaves nothing behind."""
+def test_a_number_is_given_once() -> None:
+    """And never again, to whatever comes in the place of what had it."""
     numbers = Numbers()
     one, other = Thing(), Thing()
-    assert numbers.known(one) == ""
-    assert numbers.of(one) == numbers.of(one) == numbers.known(one) != numbers.of(other)
-    assert len(numbers) == 2
-    del other
-    assert len(numbers) == 1
+    assert numbers.of(one) == numbers.of(one) == one.number != numbers.of(other)
 
 
 def test_one_is_ended_by_its_number(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
@@ -253,7 +250,7 @@ def test_a_folder_that_cannot_be_used_is_said_once(
         _wait_for(lambda: places(scene.config))
         assert scene.names() == []
         scene.stop()
-    assert repr(scene.service).endswith(".sock, 0 numbers>")
+    assert repr(scene.service).endswith(".sock>")
 
 
 def _wait_for(condition: Callable[[], object]) -> None:
