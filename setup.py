@@ -18,6 +18,7 @@ RUNTIME = [
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
     "h2>=4.1,<5",  # What gunicorn speaks HTTP/2 with (its extra `http2`).
+    "mypy_extensions>=1",  # Tells the compiler what it cannot see; one small module.
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
     "prometheus_client>=0.21",  # Writes what Prometheus reads.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).

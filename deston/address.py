@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 
 from deston.errors import DestonError
 
-HIGHEST_PORT = 65535
-LONGEST_LABEL = 63  # RFC 1035, section 2.3.4.
+HIGHEST_PORT: Final = 65535
+LONGEST_LABEL: Final = 63  # RFC 1035, section 2.3.4.
 
 
 class AddressError(DestonError, ValueError):

@@ -11,16 +11,16 @@ import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 from weakref import WeakSet
 
 from deston.networks import AnyNetwork, Networks
 from deston.tables import OpenTable, RateTable, fingerprint
 
 # Keys whose rate is remembered by a process that counts for itself: 1 MiB.
-MOST_REMEMBERED = 65536
+MOST_REMEMBERED: Final = 65536
 # A burst may bring so many times the connections of a second.
-BURST = 2
+BURST: Final = 2
 
 
 class AccessRules:

@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
+from typing import Final
 
 #: How many seconds lie between a line and the same one.
-EVERY = 60.0
+EVERY: Final = 60.0
 #: How many lines are remembered; of more, the one that was said the longest ago is forgotten.
-MOST = 256
+MOST: Final = 256
 
 
 class Repeats:

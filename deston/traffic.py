@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 from deston.figures import Figure, grows
 
@@ -32,7 +33,7 @@ class Traffic:
 
 
 #: By the names of listeners.
-traffic: defaultdict[str, Traffic] = defaultdict(Traffic)
+traffic: Final[defaultdict[str, Traffic]] = defaultdict(Traffic)
 
 
 def figures() -> Iterator[Figure]:

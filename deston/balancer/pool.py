@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from types import TracebackType
+from typing import Final
 
 from deston.address import Address
 from deston.balancer.histogram import Histogram
@@ -21,7 +22,7 @@ from deston.config.model import PoolConfig
 from deston.errors import AllServersFull, NoServerAvailable
 
 # In such parts of its weight a server starts slowly, so that weights stay whole.
-_TENTHS = 10
+_TENTHS: Final = 10
 
 #: Told of each dial: the pool, the server, and whether it was reached. Passive health listens.
 DialObserver = Callable[["Pool", Server, bool], None]

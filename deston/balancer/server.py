@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import enum
 import math
+from typing import Final
 
 from deston.address import Address
 from deston.config.model import AdminState, ServerConfig
 from deston.errors import ConnectError
 
 # The share of a new sample in the mean: about the last ten count, as in TCP's smoothed round trip (RFC 6298: 1/8).
-LATENCY_SHARE = 0.125
+LATENCY_SHARE: Final = 0.125
 
 
 class Health(enum.Enum):

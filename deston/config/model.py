@@ -331,7 +331,8 @@ class Config:
 
     def listeners_of(self, *protocols: Protocol) -> tuple[ListenerConfig, ...]:
         """The listeners that a command for ``protocols`` serves, in the order of the file."""
-        return tuple(one for one in self.listeners if one.protocol in (*protocols, None))
+        wanted = frozenset((*protocols, None))
+        return tuple(one for one in self.listeners if one.protocol in wanted)
 
     def pool(self, name: str) -> PoolConfig:
         return next(pool for pool in self.pools if pool.name == name)

@@ -12,6 +12,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Sequence
+from typing import Final
 
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
@@ -21,10 +22,10 @@ from deston.errors import StartError
 from deston.l7.http1 import Field, Named
 from deston.l7.query import cookie, without_cookie
 
-SHORTEST_SECRET = 16
+SHORTEST_SECRET: Final = 16
 # As much of a SHA-256 as nobody guesses.
-_TOKEN_BYTES = 18
-_LARGEST_SECRET = 4096
+_TOKEN_BYTES: Final = 18
+_LARGEST_SECRET: Final = 4096
 
 
 def read_secret(config: GlobalConfig) -> bytes:

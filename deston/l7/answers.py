@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from deston.config.http_rules import FixedResponse
 from deston.errors import (
@@ -31,16 +31,16 @@ from deston.l7.http1 import Field, Named
 from deston.l7.request import Response
 
 #: How often this process gave an answer of its own instead of a server's, by status.
-answered: Counter[int] = Counter()
+answered: Final[Counter[int]] = Counter()
 
 # After these nobody can say where the client's next request begins.
-_IN_DOUBT = (BadRequest, LengthRequired, ClientGone)
+_IN_DOUBT: Final = (BadRequest, LengthRequired, ClientGone)
 # What had no room may have some after so many seconds.
-RETRY_AFTER = 5
-LARGEST_PAGE = 1 << 20
-_TEXT = b"text/plain; charset=utf-8"
+RETRY_AFTER: Final = 5
+LARGEST_PAGE: Final = 1 << 20
+_TEXT: Final = b"text/plain; charset=utf-8"
 _JSON, _PROBLEM = b"application/json", b"application/problem+json"
-_NO_NAMES: Named = {}
+_NO_NAMES: Final[Named] = {}
 
 
 class Page(NamedTuple):
@@ -86,7 +86,7 @@ class Pages:
         return Page(_TEXT, f"{status.value} {status.phrase}\n".encode())
 
 
-_PLAIN_PAGES = Pages()
+_PLAIN_PAGES: Final = Pages()
 
 
 def refusal(error: DestonError, pages: Pages = _PLAIN_PAGES, named: Named = _NO_NAMES) -> Response:

@@ -8,6 +8,8 @@ before it has all of it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from deston.balancer.server import Server
 from deston.errors import BadResponse, StreamEnded, StreamReset
 from deston.l7 import http1
@@ -19,7 +21,7 @@ from deston.l7.request import Request
 from deston.net.hub import Turn
 
 # Interim responses to one request; each of them may come after a pause of its own.
-MOST_INTERIM = 100
+MOST_INTERIM: Final = 100
 
 
 def send(incoming: Incoming, request: Request, head: bytes, server: Server, timeout: float) -> ResponseHead | None:

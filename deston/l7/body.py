@@ -9,7 +9,7 @@ that a short answer never looks whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from deston.errors import BadResponse, ClientGone, ProtocolError, RequestTooLarge, StreamEnded
 from deston.l7 import http1
@@ -17,7 +17,7 @@ from deston.l7.http1 import Field, Framing
 from deston.l7.incoming import PIECE, Incoming
 from deston.net.byte_stream import Bytes, ByteStream
 
-LARGEST_REPLAY = 64 * 1024
+LARGEST_REPLAY: Final = 64 * 1024
 
 
 class ResponseBody(Protocol):
@@ -296,4 +296,4 @@ class RequestBody:
 
 
 #: What all requests without a body have; it holds nothing that moves.
-NO_BODY = RequestBody(None, 0)
+NO_BODY: Final = RequestBody(None, 0)

@@ -8,10 +8,9 @@ Invariant: a connection in the cache belongs to nobody else and to the cache's o
 
 from __future__ import annotations
 
-import time
-
 from deston.address import Address
 from deston.balancer.server import Server
+from deston.clock import monotonic
 from deston.l7.incoming import Incoming
 from deston.net import hub as hubs
 from deston.net.byte_stream import ByteStream
@@ -56,7 +55,7 @@ class ConnectionCache:
         while idle:
             one = idle.pop()
             # Nearly always it is the same address, and to compare two costs a call.
-            if one.until > time.monotonic() and (one.endpoint is server.endpoint or one.endpoint == server.endpoint):
+            if one.until > monotonic() and (one.endpoint is server.endpoint or one.endpoint == server.endpoint):
                 stream = one.stream
                 if (is_replayable and one.is_certain and stream.has_been_quiet) or stream.is_quiet():
                     self.reused += 1
@@ -80,7 +79,7 @@ class ConnectionCache:
         if seconds < self._finest:
             self._finest = seconds
             self._sweeper.refine(seconds)
-        connection.until = min(time.monotonic() + seconds, connection.opened + oldest)
+        connection.until = min(monotonic() + seconds, connection.opened + oldest)
         idle.append(connection)
 
     def sweep(self, now: float) -> None:

@@ -8,6 +8,7 @@ Invariant: errors are in our terms; a client is told to go ahead once at most.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from greenlet import getcurrent
 
@@ -19,7 +20,7 @@ from deston.net.byte_stream import ByteStream
 
 # How long a server that was asked may take to want a body or refuse it, in seconds: as long as curl waits before it
 # sends unasked. A server that knows no expectations says nothing.
-PATIENCE = 1.0
+PATIENCE: Final = 1.0
 
 
 class ClientBody:

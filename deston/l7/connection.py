@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Final
 
 from deston.config.model import ListenerConfig
 from deston.errors import (
@@ -38,7 +39,7 @@ from deston.l7.tunnel import begin, carry
 from deston.net.byte_stream import ByteStream
 from deston.net.hub import Turn
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 Forward = Callable[[Request], Response]
 #: Told of each exchange: the request, its response, the bytes of the body that were sent, and the seconds it took.
@@ -49,9 +50,9 @@ Refuse = Callable[[ListenerConfig, DestonError, str, str, bool], Response]
 Carry = Callable[[ByteStream, bytes, Tunnel], None]
 
 # RFC 9112 section 2.2: an empty line before a request is passed over; more than a few are no client's mistake.
-MOST_EMPTY_LINES = 4
+MOST_EMPTY_LINES: Final = 4
 # How long a connection may still begin a request while the worker stops, in seconds.
-WAIT_WHEN_STOPPING = 1.0
+WAIT_WHEN_STOPPING: Final = 1.0
 
 
 def _refused_plainly(listener: ListenerConfig, error: DestonError, peer: str, scheme: str, logs: bool) -> Response:
@@ -89,7 +90,7 @@ class ClientConnection:
         self._refuse = refuse
         self._tls_version = tls_version
         self._stream = stream
-        stream.write_timeout = listener.write_timeout
+        stream.limit_writes(listener.write_timeout)
         self._incoming = Incoming(stream)
         self.listener = listener
         self._underscores = underscores(listener.underscore_headers, listener.underscore_headers_kept)
@@ -263,7 +264,7 @@ class ClientConnection:
         """Send the head of a response, and then bytes both ways; nothing follows."""
         try:
             begin(self._stream, response)
-            self._stream.write_timeout = 0.0
+            self._stream.limit_writes(0.0)
             self._stream.expire_after(math.inf)
             self._tunnel(self._stream, self._incoming.rest(), tunnel)
         finally:

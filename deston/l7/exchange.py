@@ -9,12 +9,13 @@ cache with nothing left to read on it.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
+from typing import Final
 
 from deston.balancer.pool import Lease, Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
+from deston.clock import monotonic
 from deston.errors import (
     AllServersFull,
     ApplicationError,
@@ -34,6 +35,7 @@ from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.headers import without_hop_by_hop
 from deston.l7.http1 import Framing, ResponseHead
 from deston.l7.leaving import NO_WATCH, ClientWatch
+from deston.l7.opening import Opening
 from deston.l7.plan import Plan, plan_of
 from deston.l7.reading import Reading, give_back
 from deston.l7.request import Request, Response
@@ -42,25 +44,25 @@ from deston.net.byte_stream import Bytes, ByteStream
 from deston.repeats import seldom
 from deston.waiting import Interruptible, Watching, lease_when_free
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 #: Opens a connection to a server of a pool: TCP, and TLS on it where the server asks for that.
 Connect = Callable[[Pool, Server], ByteStream]
 
-_NO_OPTIONS: frozenset[bytes] = frozenset()
-_SERVER_ERROR = 500
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_SERVER_ERROR: Final = 500
 
 
 class Exchange:
     """Carries one request to a server of a pool, and its response back.
 
-    ``head`` makes the bytes with which the request begins for the server that was picked. ``key`` is what hashing
+    ``opening`` is how the request begins. ``key`` is what hashing
     policies hash. ``registry`` is where the pool has a successor after a reload; without it nobody waits for a server
     that has room. ``preferred`` is the server whose client it is that asks.
     """
 
     __slots__ = (
-        "_budget", "_cache", "_config", "_connect", "_head", "_is_safe", "_key", "_pool", "_preferred", "_request",
+        "_budget", "_cache", "_config", "_connect", "_is_safe", "_key", "_opening", "_pool", "_preferred", "_request",
         "_registry", "server",
     )  # fmt: skip
 
@@ -68,7 +70,7 @@ class Exchange:
         self,
         pool: Pool,
         request: Request,
-        head: Callable[[Server], bytes],
+        opening: Opening,
         connect: Connect,
         cache: ConnectionCache,
         budget: RetryBudget,
@@ -82,7 +84,7 @@ class Exchange:
         self._pool = pool
         self._config = pool.config
         self._request = request
-        self._head = head
+        self._opening = opening
         self._connect = connect
         self._cache = cache
         self._budget = budget
@@ -94,13 +96,13 @@ class Exchange:
         Raises ``NoServerAvailable`` and its kinds, or what the last try failed with.
         """
         request = self._request
-        body, request.began = request.body, time.monotonic()
+        body, request.began = request.body, monotonic()
         now = request.began
         if body is not NO_BODY and not body.is_empty and (not request.expects or body.is_at_hand()):
             # Whatever the client takes for its first bytes, no lease is held and no idle connection grows stale.
             body.read()
             body.rewind()
-            now = time.monotonic()
+            now = monotonic()
             if self._registry is not None:  # That may have taken long enough for an operator to change the pool.
                 self._pool = self._registry.current(self._pool)
         self._budget.request(now)
@@ -138,12 +140,12 @@ class Exchange:
         registry, record = self._registry, self._request.record
         if registry is None:
             return self._pool.lease(self._key, (), self._preferred)
-        began = time.monotonic()
+        began = monotonic()
         try:
             return lease_when_free(registry, self._pool, self._key, (), self._preferred, self._watch_queue)
         finally:
             if record is not None:
-                record.queue = time.monotonic() - began
+                record.queue = monotonic() - began
 
     def _watch_queue(self, waiter: Interruptible) -> Watching:
         """Look whether the client leaves while it waits."""
@@ -154,7 +156,7 @@ class Exchange:
         """A lease on another server after a try that failed with ``error``; None where no try may follow."""
         config = self._config
         causes = config.retry_on.causes
-        if not may_retry(error, self._replayable, len(tried), config.retries, self._budget, time.monotonic(), causes):
+        if not may_retry(error, self._replayable, len(tried), config.retries, self._budget, monotonic(), causes):
             if error.http_status >= _SERVER_ERROR:
                 seldom(log, logging.INFO, "%s/%s: %s", self._pool.name, tried[-1].name, str(error))
             else:  # What a client did wrong is no news of the server.
@@ -165,7 +167,7 @@ class Exchange:
     def _lease_after_status(self, tried: list[Server], lease: Lease, response: Response) -> Lease | None:
         """A lease on another server after a response that is not wanted, which is closed; None where it has to do."""
         fits = self._replayable and len(tried) < self._config.retries and response.tunnel is None
-        if not fits or not self._budget.take(time.monotonic()):
+        if not fits or not self._budget.take(monotonic()):
             return None
         tried.append(lease.server)
         following = self._lease_on_another(tried, f"it answered {response.status}")
@@ -211,13 +213,13 @@ class Exchange:
 
     def _call(self, lease: Lease) -> Response:
         """The response of an application in this process."""
-        began = time.monotonic()
+        began = monotonic()
         try:
-            response = hosted.call(lease, self._request, self._head(lease.server))
+            response = hosted.call(lease, self._request, self._opening.to(lease.server))
         except (ApplicationError, BadResponse):
             lease.server.failures += 1
             raise
-        answered_after = time.monotonic() - began
+        answered_after = monotonic() - began
         if self._request.record is not None:
             self._request.record.first_byte = answered_after
         lease.answered(answered_after)
@@ -240,7 +242,7 @@ class Exchange:
     def _connect_to(self, lease: Lease) -> ServerConnection:
         server, record = lease.server, self._request.record
         endpoint = server.endpoint
-        began = time.monotonic()
+        began = monotonic()
         try:
             stream = self._connect(self._pool, server)
         except OutOfDescriptors:
@@ -249,7 +251,7 @@ class Exchange:
             lease.failed()
             raise
         lease.reached()
-        opened = time.monotonic()
+        opened = monotonic()
         if record is not None:
             record.connect = opened - began
         return ServerConnection(server, endpoint, stream, opened)
@@ -259,8 +261,8 @@ class Exchange:
         timeout = self._config.server_timeout
         watch: ClientWatch | None = None
         try:
-            early = send(incoming, request, self._head(lease.server), lease.server, timeout)
-            sent = time.monotonic()
+            early = send(incoming, request, self._opening.to(lease.server), lease.server, timeout)
+            sent = monotonic()
             if request.stream is not None:
                 watch = ClientWatch(request.stream, stream, early is None and request.minor_version > 0)
             head = early or read_head(incoming, request, timeout)
@@ -272,7 +274,7 @@ class Exchange:
             stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
         idle_seconds = 0.0
-        answered_after = time.monotonic() - sent
+        answered_after = monotonic() - sent
         if request.record is not None:
             request.record.first_byte = answered_after
         if early is None:

@@ -8,13 +8,14 @@ Invariant: a request without what is to be hashed has an empty key, and its clie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from deston.config.model import PoolConfig
 from deston.l7.http1 import Named
 from deston.l7.query import cookie
 
 # More of it makes no difference that matters, and keys are remembered.
-LONGEST_KEY = 256
+LONGEST_KEY: Final = 256
 
 #: The key of a request with these fields and this target, empty where it has none.
 Key = Callable[[Named, bytes], str]

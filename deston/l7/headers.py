@@ -11,20 +11,25 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from deston.address import client_key
 from deston.config.model import Forwarded, Network
 from deston.l7.http1 import Field, Fields, Named, ResponseHead, by_name, field_lines, response_head
 
 # RFC 9110 section 7.6.1, and what older clients send.
-HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"})
+HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
 # What announces trailers, where none can be passed on.
-TRAILER = frozenset({b"trailer"})
-X_FORWARDED_FOR = b"x-forwarded-for"
+TRAILER: Final = frozenset({b"trailer"})
+X_FORWARDED_FOR: Final = b"x-forwarded-for"
 # What tells a server of a client's certificate.
-ABOUT_THE_CERTIFICATE = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-verify", b"x-ssl-client-dn"})
+ABOUT_THE_CERTIFICATE: Final = frozenset(
+    {b"client-cert", b"client-cert-chain", b"x-ssl-client-verify", b"x-ssl-client-dn"}
+)
 # What a peer that is not trusted may not say, in any of the spellings that servers read.
-ABOUT_THE_CLIENT = frozenset(
+ABOUT_THE_CLIENT: Final = frozenset(
     {
         X_FORWARDED_FOR,
         b"x-forwarded-proto",
@@ -38,20 +43,21 @@ ABOUT_THE_CLIENT = frozenset(
     | ABOUT_THE_CERTIFICATE
 )
 # RFC 9110 section 6.5.1: fields that somebody on the way reads before the body may not come behind it.
-_UNFIT_FOR_TRAILERS = (
+_UNFIT_FOR_TRAILERS: Final = (
     HOP_BY_HOP | TRAILER | ABOUT_THE_CLIENT
     | {b"host", b"content-length", b"content-encoding", b"content-type", b"content-range", b"authorization"}
     | {b"proxy-authorization", b"proxy-authenticate", b"www-authenticate", b"cookie", b"set-cookie", b"expect"}
     | {b"cache-control", b"max-forwards", b"range", b"pragma", b"via"}
 )  # fmt: skip
 # What a request gets anew on its way: the host as the pool wants it, and the end of the body as we send it.
-_WRITTEN_ANEW = HOP_BY_HOP | {b"host", b"content-length"}
-_NOT_FROM_EVERYBODY = _WRITTEN_ANEW | ABOUT_THE_CLIENT
+_WRITTEN_ANEW: Final = HOP_BY_HOP | {b"host", b"content-length"}
+_NOT_FROM_EVERYBODY: Final = _WRITTEN_ANEW | ABOUT_THE_CLIENT
 # Connection cannot take it away: whoever is next would look for the end of the body elsewhere than we do.
-_NO_OPTION = frozenset({b"content-length"})
-_LONGEST_REMEMBERED = 100
-_OK, _NO_CONTENT = 200, 204
-_NO_OPTIONS: frozenset[bytes] = frozenset()
+_NO_OPTION: Final = frozenset({b"content-length"})
+_LONGEST_REMEMBERED: Final = 100
+_OK: Final = 200
+_NO_CONTENT: Final = 204
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

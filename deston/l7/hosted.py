@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from deston.balancer.pool import Lease
@@ -29,14 +29,14 @@ from deston.l7.request import Request, Response
 from deston.loading import load_object
 from deston.repeats import seldom
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 WsgiApplication = Callable[..., Iterable[bytes]]
 
-_WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-_MOST_FIELDS = 1000
-_LONGEST_LINE = 1 << 20
-_NOT_REPEATED = frozenset({b"content-type", b"content-length"})
+_WITHOUT_BODY: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_MOST_FIELDS: Final = 1000
+_LONGEST_LINE: Final = 1 << 20
+_NOT_REPEATED: Final = frozenset({b"content-type", b"content-length"})
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Hashable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from deston.errors import (
     BadRequest,
@@ -26,35 +26,36 @@ Field = tuple[bytes, bytes]
 Named = dict[bytes, list[bytes]]
 
 # As defaults.md gives them: far above what servers send, far below what hurts.
-LARGEST_RESPONSE_HEAD = 64 * 1024
-MOST_RESPONSE_FIELDS = 200
+LARGEST_RESPONSE_HEAD: Final = 64 * 1024
+MOST_RESPONSE_FIELDS: Final = 200
 # A chunk's size line with its extensions, and the trailer section.
-LARGEST_CHUNK_LINE = 4096
-LARGEST_TRAILERS = 16 * 1024
+LARGEST_CHUNK_LINE: Final = 4096
+LARGEST_TRAILERS: Final = 16 * 1024
 
 # Heads whose reading is remembered, of requests and of responses, and the largest of them: some megabytes at most.
-MOST_KEPT = 512
-LARGEST_KEPT = 2048
+MOST_KEPT: Final = 512
+LARGEST_KEPT: Final = 2048
 
-END_OF_HEAD = b"\r\n\r\n"
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+END_OF_HEAD: Final = b"\r\n\r\n"
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9110 section 5.5: visible characters, space, tab and obs-text. The blanks around a value are taken off later:
 # a pattern that does both can be made to backtrack.
-_FIELD_LINE = rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\r\n"
-_FIELD = re.compile(_FIELD_LINE)
-_FIELDS = re.compile(rb"(?:" + _FIELD_LINE + rb")*")
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
-_OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/(?:[02-9]\.[0-9]|1\.[2-9])\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+_FIELD_LINE: Final = rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)\r\n"
+_FIELD: Final = re.compile(_FIELD_LINE)
+_FIELDS: Final = re.compile(rb"(?:" + _FIELD_LINE + rb")*")
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
+_OTHER_VERSION: Final = re.compile(rb"[^\r\n]* HTTP/(?:[02-9]\.[0-9]|1\.[2-9])\r\n")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # RFC 9112 section 7.1.1, and the blanks with which some servers pad a size.
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
-_EXTENSION = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*[ \t]*\r\n")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-CONTINUE, SWITCHING = 100, 101
+_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_EXTENSION: Final = rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*[ \t]*\r\n")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+CONTINUE: Final = 100
+SWITCHING: Final = 101
 # What tells a client that waits to send its body; one that does not passes over it (RFC 9110 section 15.2.1).
-GO_AHEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
-_NO_BODY = frozenset({204, 304})
+GO_AHEAD: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_BODY: Final = frozenset({204, 304})
 
 
 class Framing(enum.Enum):
@@ -157,8 +158,8 @@ class _Memory(Generic[_Read]):
 
 
 # One client or server says nearly the same each time: only targets, dates and lengths change.
-_request_fields: _Memory[Fields] = _Memory()
-_response_heads: _Memory[ResponseHead] = _Memory()
+_request_fields: Final[_Memory[Fields]] = _Memory()
+_response_heads: Final[_Memory[ResponseHead]] = _Memory()
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
@@ -268,7 +269,7 @@ def field_lines(fields: Iterable[Field]) -> bytes:
 
 def request_head(method: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     """The bytes of a request head; ``lines`` are those of all fields but Host, which comes first (RFC 9110, 7.2)."""
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, target, host, lines)
+    return b"".join((method, b" ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", lines, b"\r\n"))
 
 
 def response_head(status: int, reason: bytes, fields: Iterable[Field]) -> bytes:

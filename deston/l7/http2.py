@@ -30,7 +30,7 @@ class Http2Socket:
     """
 
     def __init__(self, tls: TlsStream, listener: ListenerConfig, identity: bytes) -> None:
-        tls.write_timeout = listener.write_timeout
+        tls.limit_writes(listener.write_timeout)
         self.listener = listener
         self.identity = identity
         self.tls_version = tls.version

@@ -8,17 +8,18 @@ Invariant: no byte is lost or given twice; at most what was asked for and one re
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from deston.errors import ProtocolError, StreamEnded
 from deston.net.byte_stream import Bytes, ByteStream
 
 # One read: large enough that the calls do not count, small enough for a thousand at once.
-PIECE = 64 * 1024
+PIECE: Final = 64 * 1024
 # The first one also has a head in it.
-FIRST_PIECE = PIECE + 8 * 1024
-_WORTH_A_VIEW = 16 * 1024
-_ENDED = "the connection ended where more had to come"
-_BARE_LF = re.compile(rb"(?<!\r)\n")
+FIRST_PIECE: Final = PIECE + 8 * 1024
+_WORTH_A_VIEW: Final = 16 * 1024
+_ENDED: Final = "the connection ended where more had to come"
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
 class Incoming:

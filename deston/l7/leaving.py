@@ -7,6 +7,8 @@ Invariant: once it was ended, a watch wakes nobody: the server's connection may 
 
 from __future__ import annotations
 
+from typing import Final
+
 from gevent import spawn_later
 
 from deston.errors import ClientGone
@@ -16,9 +18,9 @@ from deston.waiting import Interruptible
 
 # A client that still reads passes over it (RFC 9110 section 15.2); the machine of one that does not answers with a
 # reset. Nothing less would do: TCP cannot tell a close from the end of one direction, and a client may end that early.
-PROBE = GO_AHEAD
+PROBE: Final = GO_AHEAD
 # When the answer to it is looked for, in seconds after one another: a machine nearby, and one far away.
-LOOKS = (0.05, 0.25, 1.0)
+LOOKS: Final = (0.05, 0.25, 1.0)
 
 
 class ClientWatch:
@@ -81,4 +83,4 @@ class NoWatch:
         """There is nothing to end."""
 
 
-NO_WATCH = NoWatch()
+NO_WATCH: Final = NoWatch()

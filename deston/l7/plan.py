@@ -8,16 +8,16 @@ Invariant: heads that are the same have the same plan for requests of one kind, 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from deston.l7 import http1
 from deston.l7.headers import connection_options, response_fields
 from deston.l7.http1 import Fields, Framing, ResponseHead
 from deston.l7.request import Request
 
-_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
+_KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
 # A server counts from when it sent, we from when we received.
-KEEP_ALIVE_MARGIN = 1.0
+KEEP_ALIVE_MARGIN: Final = 1.0
 
 
 class Plan(NamedTuple):

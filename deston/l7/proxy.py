@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 from deston.access.log import AccessLogs
 from deston.address import client_key
@@ -28,15 +29,15 @@ from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
 from deston.l7.hashing import hash_keys
 from deston.l7.http1 import Fields, Named
+from deston.l7.opening import Opening
 from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget
-from deston.l7.rewriting import host_for
 from deston.l7.site import Site
 from deston.net.byte_stream import ByteStream
 from deston.net.dial import dial
 from deston.net.tls import client_context, secure
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 
 class Proxy:
@@ -145,15 +146,14 @@ class Proxy:
         if request.body is not NO_BODY:
             _limit_body(request.body, request.listener.max_body_size)
         lines = _upstream_lines(request, fields, host, trusted)
-
-        def head(server: Server) -> bytes:
-            return http1.request_head(request.method, target, host_for(pool, server, host), lines)
-
+        opening = Opening(pool, request.method, target, host, lines)
         key = client_key(client)
         if self._keys and pool.name in self._keys:
             key = self._keys[pool.name](fields.named, target) or key
         budget = self._budgets[pool.name]
-        return Exchange(pool, request, head, self._connect, connection_cache(), budget, key, self.registry, preferred)
+        return Exchange(
+            pool, request, opening, self._connect, connection_cache(), budget, key, self.registry, preferred
+        )
 
     def _open(self, pool: Pool, server: Server) -> ByteStream:
         endpoint, config = server.endpoint_or_fail(), pool.config
@@ -210,12 +210,13 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
     else:
         lines = found[1]
     if listener.forwarded == _X_FORWARDED:
-        return lines + headers.peer_lines(request.peer) + request.identity + request.added
+        lines += headers.peer_lines(request.peer)
+        return lines + request.identity + request.added if request.identity or request.added else lines
     return lines + _told_otherwise(request, host, listener.forwarded) + request.identity + request.added
 
 
-_RFC7239 = frozenset({Forwarded.RFC7239})
-_X_FORWARDED = frozenset({Forwarded.X_FORWARDED})
+_RFC7239: Final = frozenset({Forwarded.RFC7239})
+_X_FORWARDED: Final = frozenset({Forwarded.X_FORWARDED})
 
 
 def _told_otherwise(request: Request, host: bytes, forms: frozenset[Forwarded]) -> bytes:

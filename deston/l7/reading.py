@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from deston.balancer.pool import Lease
 from deston.config.model import PoolConfig
@@ -30,8 +30,8 @@ from deston.net.hub import Turn
 from deston.traffic import Traffic
 
 # What is read at a time at first, and again after the client did not keep up; it doubles while the client takes all.
-FIRST_READ = 64 * 1024
-LARGEST_READ = 1 << 20
+FIRST_READ: Final = 64 * 1024
+LARGEST_READ: Final = 1 << 20
 
 Piece = TypeVar("Piece", bytes, Bytes)
 

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from deston.config.model import ListenerConfig, LogFormat
 from deston.config.templates import Template
@@ -43,9 +43,9 @@ Write = Callable[[str], None]
 #: In good order, and answered by Deston itself because a route says so.
 GOOD, OWN_ANSWER = "--", "LR"
 #: Broken off by the server within its response.
-BROKE_OFF = "SD"
+BROKE_OFF: Final = "SD"
 # The first kind that fits an error with which a request was refused says how it ended.
-_REFUSED: tuple[tuple[type[DestonError], str], ...] = (
+_REFUSED: Final[tuple[tuple[type[DestonError], str], ...]] = (
     (QueueTimeout, "sQ"),
     (QueueFull, "SQ"),
     (NoServerAvailable, "SC"),
@@ -62,24 +62,24 @@ _REFUSED: tuple[tuple[type[DestonError], str], ...] = (
     (ProtocolError, "PR"),
 )
 # The same for what broke off a response that had begun: the server's side, and the client's.
-_BROKEN_BY_SERVER: tuple[tuple[type[DestonError], str], ...] = (
+_BROKEN_BY_SERVER: Final[tuple[tuple[type[DestonError], str], ...]] = (
     (ReadTimeout, "sD"),
     (BadResponse, "PD"),
     (StreamError, "SD"),
 )
-_BROKEN_BY_CLIENT: tuple[tuple[type[DestonError], str], ...] = (
+_BROKEN_BY_CLIENT: Final[tuple[tuple[type[DestonError], str], ...]] = (
     (WriteTimeout, "cD"),
     (StreamError, "CD"),
     (ClientGone, "CD"),
 )
 #: By what, and at what: the letters of a code in words.
-_BY = {
+_BY: Final = {
     "-": "in good order", "C": "client", "c": "client timeout", "S": "server", "s": "server timeout", "P": "rule",
     "L": "own answer", "R": "resources", "K": "cut", "I": "fault",
 }  # fmt: skip
-_AT = {"-": "", "R": "request", "Q": "queue", "C": "connect", "H": "head", "D": "data"}
-_UNKNOWN = "-"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_AT: Final = {"-": "", "R": "request", "Q": "queue", "C": "connect", "H": "head", "D": "data"}
+_UNKNOWN: Final = "-"
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def code_of_refusal(error: DestonError) -> str:
@@ -229,7 +229,7 @@ def _stamp(record: Record) -> str:
     return f"{_second(whole)}.{int((record._wall_clock - whole) * 1000):03}Z"
 
 
-_VALUES: dict[str, Callable[[Record], str]] = {
+_VALUES: Final[dict[str, Callable[[Record], str]]] = {
     "bytes_in": lambda one: str(one.request.body.received if one.request else 0),
     "bytes_out": lambda one: str(one.bytes_out),
     "code": lambda one: one.code,

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from deston.balancer.pool import Lease
 from deston.config.model import ListenerConfig
@@ -24,15 +25,16 @@ from deston.net.hub import Turn
 from deston.net.relay import Relay
 from deston.traffic import Traffic, traffic
 
-_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 # RFC 3986 section 3.2.2, but for the comma: with it some WSGI servers join what came as two.
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
-_UNFIT_FOR_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
-_ASTERISK = b"*"
-_OF_COPIES = Traffic()
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
+_UNFIT_FOR_TARGET: Final = re.compile(rb"[\x00-\x20\x7f#]")
+_ASTERISK: Final = b"*"
+_USUAL_METHODS: Final = frozenset({b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT"})
+_OF_COPIES: Final = Traffic()
 # What a client says is no key of a cache beyond this size.
-LARGEST_KEY = 256
+LARGEST_KEY: Final = 256
 
 
 def no_interim(head: ResponseHead) -> None:
@@ -194,7 +196,7 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     ``named`` are the request's fields. Raises ``BadRequest`` for a method, target or host that is malformed, for a
     Host that is missing, repeated, or unlike that of the target (RFC 9112 section 3.2), and for CONNECT.
     """
-    if not _is_fit_method(request.method):
+    if request.method not in _USUAL_METHODS and not _is_fit_method(request.method):
         raise BadRequest("the method is malformed, or asks for a tunnel")
     target, authority = request.target, None
     if target[:1] != b"/":

@@ -7,6 +7,8 @@ Invariant: nothing that a server may have acted on is sent twice unless its meth
 
 from __future__ import annotations
 
+from typing import Final
+
 from deston.config.model import RetryCause
 from deston.errors import (
     BadResponse,
@@ -20,18 +22,18 @@ from deston.errors import (
 )
 
 # defaults.md: after bytes were sent only these are tried again (safe methods of RFC 9110 section 9.2.1).
-SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 # A burst of failures, when a server dies with many exchanges in flight, should be absorbed; a lasting one should
 # not multiply the load. So the share is of the last seconds, as in Finagle's budget, not of this instant.
-BUDGET_SHARE = 0.2
-BUDGET_WINDOW = 10.0
-_HALF_WINDOW = BUDGET_WINDOW / 2
-BUDGET_FLOOR = 3
+BUDGET_SHARE: Final = 0.2
+BUDGET_WINDOW: Final = 10.0
+_HALF_WINDOW: Final = BUDGET_WINDOW / 2
+BUDGET_FLOOR: Final = 3
 
 
 # What ``retry_on`` calls the failures of a try that may have reached its server.
-_CAUSES: dict[type[DestonError], RetryCause] = {
+_CAUSES: Final[dict[type[DestonError], RetryCause]] = {
     StreamError: RetryCause.RESET,
     StreamReset: RetryCause.RESET,
     StreamEnded: RetryCause.RESET,
@@ -39,7 +41,7 @@ _CAUSES: dict[type[DestonError], RetryCause] = {
     WriteTimeout: RetryCause.TIMEOUT,
     BadResponse: RetryCause.MALFORMED,
 }
-DEFAULT_CAUSES = frozenset({RetryCause.RESET})
+DEFAULT_CAUSES: Final = frozenset({RetryCause.RESET})
 
 
 def may_retry(

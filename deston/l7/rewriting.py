@@ -9,16 +9,17 @@ Invariant: a target that begins with a slash still does; what is not known to be
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
 from deston.config.http_rules import Redirect, RouteConfig
 from deston.l7.routing import is_below
 
-_ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-_PRESERVE, _SERVER = "preserve", "server"
-_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_PRESERVE: Final = "preserve"
+_SERVER: Final = "server"
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 
 class Prefixes(NamedTuple):

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from deston.config.http_rules import Condition, RouteConfig
 from deston.l7.http1 import Named
 from deston.l7.query import parameters
 from deston.networks import Networks
 
-_WILDCARD = "*."
+_WILDCARD: Final = "*."
 # Hosts whose candidates are remembered; a client can name any.
-MOST_HOSTS = 1024
+MOST_HOSTS: Final = 1024
 
 
 class Facts(NamedTuple):
@@ -31,7 +31,7 @@ class Facts(NamedTuple):
     listener: str = ""
 
 
-NO_FACTS = Facts()
+NO_FACTS: Final = Facts()
 
 
 class _Candidate:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
@@ -37,12 +38,12 @@ from deston.l7.way import Way
 from deston.limits import AccessRules, OpenByClient, client_of
 from deston.repeats import seldom
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 # A client's own id: what no log, shell or page could take for something else.
-_ID = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
-_ID_BYTES = 16
-_LISTS = frozenset({b"ratelimit", b"ratelimit-policy"})
+_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=@:-]{1,128}")
+_ID_BYTES: Final = 16
+_LISTS: Final = frozenset({b"ratelimit", b"ratelimit-policy"})
 
 
 #: Sends what was asked to its pool, by preference to a server: the response, and the server that gave it.

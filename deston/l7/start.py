@@ -7,6 +7,8 @@ Invariant: what follows from a head that repeats is made once.
 
 from __future__ import annotations
 
+from typing import Final
+
 from deston.l7 import http1
 from deston.l7.http1 import Fields
 from deston.l7.request import Response
@@ -28,12 +30,12 @@ def start(response: Response, keep: bool, minor_version: int, chunked: bool) -> 
 
 # What a head ends with, by whether the body is in chunks, the connection is kept, and the minor version of the client:
 # nothing is said of the connection where the version's own rule holds.
-_CODING = {False: b"", True: b"Transfer-Encoding: chunked\r\n"}
-_OPTION = {
+_CODING: Final = {False: b"", True: b"Transfer-Encoding: chunked\r\n"}
+_OPTION: Final = {
     (False, 0): b"Connection: close\r\n", (False, 1): b"Connection: close\r\n",
     (True, 0): b"Connection: keep-alive\r\n", (True, 1): b"",
 }  # fmt: skip
-_ENDS = {
+_ENDS: Final = {
     (chunked, keep, minor): coding + option + b"\r\n"
     for chunked, coding in _CODING.items()
     for (keep, minor), option in _OPTION.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 from deston.figures import Figure, grows, varies
 from deston.l7.answers import answered
@@ -18,10 +19,10 @@ from deston.traffic import figures as traffic_figures
 
 Statuses = defaultdict[int, int]
 
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_by_listener: dict[str, Statuses] = {}
-_refused: dict[str, Counter[str]] = {}
+_by_listener: Final[dict[str, Statuses]] = {}
+_refused: Final[dict[str, Counter[str]]] = {}
 
 
 def statuses_of(listener: str) -> Statuses:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from deston.config.http_rules import UnderscoreHeaders
 from deston.errors import BadRequest
@@ -18,7 +18,7 @@ from deston.l7 import http1
 from deston.l7.headers import connection_options, wanted_upgrade
 from deston.l7.http1 import Field, Fields, Framing, RequestHead
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 
 class Terms(NamedTuple):
@@ -62,9 +62,9 @@ def underscores(choice: UnderscoreHeaders, kept: tuple[str, ...]) -> Underscores
 
 
 # Names that were told of: each once (defaults.md, "Underscore headers"), and not as many as a client can think of.
-_told: set[bytes] = set()
-_MOST_TOLD = 100
-_DROPPED = underscores(UnderscoreHeaders.DROP, ())
+_told: Final[set[bytes]] = set()
+_MOST_TOLD: Final = 100
+_DROPPED: Final = underscores(UnderscoreHeaders.DROP, ())
 
 
 def terms_of(head: RequestHead, rule: Underscores = _DROPPED) -> Terms:

@@ -8,7 +8,7 @@ Invariant: see ``net.relay``; the greenlet that calls sleeps until the tunnel is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from deston.errors import StreamReset
 from deston.l7 import http1
@@ -19,7 +19,7 @@ from deston.net.relay import Direction, Ending, Limits, Relay, Side
 from deston.net.secure_relay import SecureDirection
 from deston.net.stream import Stream
 
-_BROKEN = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.SERVER_DOWN, Ending.CUT)
+_BROKEN: Final = (Ending.CLIENT_RESET, Ending.SERVER_RESET, Ending.SERVER_DOWN, Ending.CUT)
 
 
 class _Tunnels:

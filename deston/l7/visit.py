@@ -12,7 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from gevent import Greenlet, GreenletExit, getcurrent
@@ -26,7 +26,7 @@ from deston.net.relay import Side
 from deston.net.stream import Stream
 
 # A client that still sends when its connection is over may read the last response for so long; in seconds.
-LINGER = 2.0
+LINGER: Final = 2.0
 
 
 class Visit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from itertools import accumulate
+from typing import Final
 
 from deston.config.http_rules import MapBack, RouteConfig
 from deston.config.model import ListenerConfig
@@ -22,7 +23,7 @@ from deston.l7.rates import Rate
 from deston.l7.rewriting import Origin, Prefixes, cookie_for_client, location_for_client
 from deston.limits import AccessRules, HostCounts
 
-_NO_ROUTE = RouteConfig(name="")
+_NO_ROUTE: Final = RouteConfig(name="")
 
 
 class Way:

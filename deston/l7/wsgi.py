@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gevent import monkey
 
@@ -40,7 +40,7 @@ from deston.l7.way import Way
 if TYPE_CHECKING:
     from deston.build import Runtime
 
-log = logging.getLogger("deston.l7")
+log: Final = logging.getLogger("deston.l7")
 
 
 def _refuse_other_listeners() -> None:
@@ -258,7 +258,7 @@ def _require_applications(config: Config) -> None:
                 find_application(server.address.application)
 
 
-application = Application()
+application: Final = Application()
 
 
 def is_ours(wsgi: Any) -> bool:

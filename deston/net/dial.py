@@ -11,20 +11,20 @@ import errno
 import os
 import socket
 from _socket import socket as RawSocket
-from typing import Protocol
+from typing import Final, Protocol
 
 from deston.address import Address
 from deston.errors import ConnectError, ConnectTimeout, OutOfDescriptors, OutOfPorts, WriteTimeout
 from deston.net.stream import Stream
 
-OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # A socket that cannot be given a port of its own; for datagrams Linux says EAGAIN.
-OUT_OF_PORTS = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN})
-_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EINTR, errno.EALREADY})
+OUT_OF_PORTS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN})
+_UNDER_WAY: Final = frozenset({errno.EINPROGRESS, errno.EINTR, errno.EALREADY})
 # From <linux/in.h>; the socket module has no name for it before Python 3.12.
-_IP_BIND_ADDRESS_NO_PORT = 24
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
 # The kernel makes the socket non-blocking, which saves a system call.
-_NON_BLOCKING_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+_NON_BLOCKING_STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 class Dialer(Protocol):

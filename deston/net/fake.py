@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Iterable
 
 from deston.errors import DestonError, StreamReset
-from deston.net.byte_stream import Bytes
+from deston.net.byte_stream import Bytes, ByteStream
 
 
-class FakeStream:
+class FakeStream(ByteStream):
     """Reads from a script, keeps what is written.
 
     ``reads`` are the pieces in which the peer's bytes arrive (a piece larger than a read's limit is split), and the
@@ -45,7 +45,7 @@ class FakeStream:
         self.aborted = False
         #: Whether the peer has gone for good.
         self.broken = False
-        self.write_timeout = 0.0
+        self.write_timeout_s = 0.0
         self.deadline_s: float | None = None
         self.watched: Callable[[], object] | None = None
         self.interrupted: DestonError | None = None
@@ -96,6 +96,9 @@ class FakeStream:
         """As ``write``, which never waits here."""
         self.write(data)
         return True
+
+    def limit_writes(self, seconds: float) -> None:
+        self.write_timeout_s = seconds
 
     def expire_after(self, seconds: float) -> None:
         """Keep ``seconds`` as ``deadline_s``; no clock runs here."""

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from gevent.hub import Hub, get_hub
 
-TICK = 1.0
+TICK: Final = 1.0
 # What a greenlet may take of the hub's time without a wait, in seconds: a hundred of them still keep every deadline.
-LONGEST_TURN = 0.01
-FINEST_TICK = 0.02
+LONGEST_TURN: Final = 0.01
+FINEST_TICK: Final = 0.02
 # A timeout may fire late by this share of itself at most.
-TOLERANCE = 0.25
+TOLERANCE: Final = 0.25
 # Measured on loopback through one connection: 64 KiB 14.9, 256 KiB 18.4, 1 MiB 19.8 Gbit/s.
-SCRATCH_SIZE = 1 << 20
+SCRATCH_SIZE: Final = 1 << 20
 
 Kind = TypeVar("Kind")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from deston.errors import ClientGone, PrefaceTimeout, ProtocolError, ReadTimeout
 from deston.net.byte_stream import ByteStream
 
 # One read; most prefaces are smaller.
-PIECE = 4096
+PIECE: Final = 4096
 
 Value = TypeVar("Value")
 

@@ -13,7 +13,7 @@ import enum
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from greenlet import getcurrent
 
@@ -24,8 +24,8 @@ from deston.net.stream import NEVER, Stream
 from deston.net.tls_stream import TlsStream
 
 # What a read takes at first, and again after its target was blocked; it doubles while the target takes all.
-FIRST_READ = 64 * 1024
-LARGEST_READ = hubs.SCRATCH_SIZE
+FIRST_READ: Final = 64 * 1024
+LARGEST_READ: Final = hubs.SCRATCH_SIZE
 
 #: What a relay can have on either side; with TLS, its ways are ``SecureDirection``.
 Side = Stream | TlsStream
@@ -64,6 +64,7 @@ class Direction:
         "_limit", "_pending", "_receive", "_scratch", "_send",
         "broken", "count", "ended", "gave_up", "moved", "relay", "source", "target",
     )  # fmt: skip
+    __deletable__ = ("relay",)  # A compiled class keeps all its attributes otherwise.
 
     def __init__(self, relay: Relay, source: Side, target: Side) -> None:
         self.relay = relay

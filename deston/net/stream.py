@@ -14,31 +14,39 @@ import math
 import os
 import socket
 import struct
-import time
 from _socket import socket as RawSocket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
+from deston.clock import monotonic
 from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
-from deston.net.byte_stream import Bytes
+from deston.net.byte_stream import Bytes, ByteStream
 
-NEVER = math.inf
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-READ, WRITE = 1, 2
+try:
+    from deston.net._calls import receive, transmit
+except ImportError:  # There was no compiler.
+    from deston.net.calls import receive, transmit
+
+NEVER: Final = math.inf
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+READ: Final = 1
+WRITE: Final = 2
 # From this size on, copying bytes costs more than handing the kernel two pieces.
-_WORTH_A_CALL = 16 * 1024
+_WORTH_A_CALL: Final = 16 * 1024
 # The states of a TCP connection whose peer has ended or reset it, as TCP_INFO begins with one: CLOSE, CLOSE_WAIT.
-_CLOSED, _ENDED = 7, 8
+_CLOSED: Final = 7
+_ENDED: Final = 8
+_CLOSED_DESCRIPTOR: Final = -1
 
 
 # What ``hub.switch()`` does but for looking whether the greenlet that waits wants to be told, as none of ours does.
-_switch_to = greenlet.switch
+_switch_to: Final = greenlet.switch
 
 
-class Stream:
+class Stream(ByteStream):
     """A connected non-blocking TCP or unix socket.
 
     Errors of the socket arrive as ``StreamError`` and its kinds; a deadline that passes while a greenlet waits
@@ -46,44 +54,45 @@ class Stream:
     """
 
     __slots__ = (
-        "_is_lent", "_is_swept", "_reader", "_timeout", "_waiter", "_watching", "_writer",
-        "deadline", "home", "socket", "write_timeout",
+        "_descriptor", "_is_swept", "_reader", "_timeout", "_waiter", "_writer",
+        "_write_timeout", "deadline", "home", "socket",
     )  # fmt: skip
 
     def __init__(self, raw: RawSocket) -> None:
         self.socket = raw
+        # Nobody else closes the socket, so that the number is its own until then.
+        self._descriptor = raw.fileno()
         self.deadline = NEVER
-        self.write_timeout = 0.0
+        self._write_timeout = 0.0
         self.home = hubs.home()
-        self._is_lent = False
         self._is_swept = False
         self._reader: Any = None
         self._writer: Any = None
         # The greenlet that waits, and what it is thrown at the deadline.
         self._waiter: greenlet | None = None
         self._timeout: type[StreamError] = ReadTimeout
-        self._watching: Callable[[], object] | None = None
 
     def read(self, limit: int) -> bytes:
         """Receive up to ``limit`` bytes, at least one; empty at the end of the stream."""
         while True:
-            try:
-                return self.socket.recv(limit)
-            except BlockingIOError:
-                self.wait_readable()
-            except OSError as error:
-                raise translated(error) from error
+            data = self._receive(limit)
+            if data is not None:
+                return data
+            self.wait_readable()
 
     def read_when_ready(self, limit: int) -> bytes:
         """As ``read``, but wait first: where nothing is there yet, the call that finds it out costs a tenth of all."""
         while True:
             self.wait_readable()
-            try:
-                return self.socket.recv(limit)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise translated(error) from error
+            data = self._receive(limit)
+            if data is not None:
+                return data
+
+    def _receive(self, limit: int) -> bytes | None:
+        try:
+            return receive(self._descriptor, limit)
+        except OSError as error:
+            raise translated(error) from error
 
     def read_into(self, buffer: memoryview) -> int:
         """Receive into ``buffer``; the number of bytes, 0 at the end of the stream."""
@@ -117,12 +126,7 @@ class Stream:
 
     def write_shared(self, data: Bytes) -> bool:
         """Send all of ``data``, of which a copy is made where that takes a wait; whether it took none."""
-        try:
-            sent = self.socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise translated(error) from error
+        sent = self._transmit(data)
         if sent == len(data):
             return True
         self.write(bytes(data[sent:]))
@@ -132,15 +136,19 @@ class Stream:
         """Send all of ``data``, waiting where the peer does not keep up."""
         rest = data
         while rest:
-            try:
-                sent = self.socket.send(rest)
-                if sent == len(rest):
-                    return
+            sent = self._transmit(rest)
+            if sent == len(rest):
+                return
+            if sent:
                 rest = memoryview(rest)[sent:]
-            except BlockingIOError:
+            else:
                 self.wait_writable()
-            except OSError as error:
-                raise translated(error) from error
+
+    def _transmit(self, data: Bytes) -> int:
+        try:
+            return transmit(self._descriptor, data)
+        except OSError as error:
+            raise translated(error) from error
 
     def send_at_once(self, data: Bytes) -> int:
         """Send what the socket takes without waiting, and say how much.
@@ -150,7 +158,7 @@ class Stream:
         if self._waiter is not None:
             return 0
         try:
-            return self.socket.send(data)
+            return transmit(self._descriptor, data)
         except OSError:
             return 0
 
@@ -160,9 +168,10 @@ class Stream:
         The watcher goes on afterwards, because most reads are followed by another wait: starting and stopping it each
         time costs calls of the system. It stops itself where the peer sends what nobody waits for.
         """
-        self._watch(None)
+        current = getcurrent()
+        self._call_when_readable(current.switch)
         self._timeout = ReadTimeout
-        self._waiter = getcurrent()
+        self._waiter = current
         try:
             _switch_to(self.home.hub)
         except BaseException:
@@ -170,27 +179,19 @@ class Stream:
             raise
         finally:
             self._waiter = None
+        self._reader.callback = self._reader.stop
 
-    def _watch(self, callback: Callable[[], object] | None) -> None:
-        self._watching = callback
+    def _call_when_readable(self, callback: Callable[..., object]) -> None:
         watcher = self._reader or self.reader
-        if not watcher.active or self._is_lent:
-            self._is_lent = False
-            watcher.start(self._on_readable)
-
-    def _on_readable(self) -> None:
-        """The peer has sent something, or ended; runs in the hub."""
-        if self._waiter is not None and self._timeout is ReadTimeout:
-            self._waiter.switch()
-        elif self._watching is not None:
-            self._watching()
+        if watcher.active:  # Then nothing but the callback is new, and starting it would look at much more.
+            watcher.callback = callback
         else:
-            self._reader.stop()
+            watcher.start(callback)
 
     def wait_writable(self) -> None:
         """Wait until a write would take something; raises ``WriteTimeout`` at the deadline."""
-        if self.write_timeout:
-            self.expire_after(self.write_timeout)
+        if self._write_timeout:
+            self.expire_after(self._write_timeout)
         watcher, current = self.writer, getcurrent()
         self._timeout = WriteTimeout
         self._waiter = current
@@ -206,10 +207,10 @@ class Stream:
 
         A wait for reading takes its place.
         """
-        if callback is None:
-            self._watching = None
-        else:
-            self._watch(callback)
+        if callback is not None:
+            self._call_when_readable(callback)
+        elif self._reader is not None:
+            self._reader.callback = self._reader.stop
 
     def interrupt(self, error: DestonError) -> None:
         """Wake the greenlet that waits, if there is one, with ``error``; for callbacks, which run in the hub."""
@@ -218,18 +219,21 @@ class Stream:
 
     @property
     def reader(self) -> Any:
-        """The watcher for reading, made on first use and kept for the stream's life, for a callback of one's own."""
-        self._is_lent = True
+        """The watcher for reading, made on first use and kept for the stream's life."""
         if self._reader is None:
-            self._reader = self.home.io(self.socket.fileno(), READ)
+            self._reader = self.home.io(self._descriptor, READ)
         return self._reader
 
     @property
     def writer(self) -> Any:
         """The watcher for writing, made on first use and kept for the stream's life."""
         if self._writer is None:
-            self._writer = self.home.io(self.socket.fileno(), WRITE)
+            self._writer = self.home.io(self._descriptor, WRITE)
         return self._writer
+
+    def limit_writes(self, seconds: float) -> None:
+        """How long the peer may take nothing of what is written, from when it does not; 0 for the deadline alone."""
+        self._write_timeout = seconds
 
     def expire_after(self, seconds: float) -> None:
         """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
@@ -241,7 +245,7 @@ class Stream:
             self.home.sweeper.watched.add(self)
         if seconds < 1.0 / hubs.TOLERANCE:
             self.home.sweeper.refine(seconds)
-        self.deadline = time.monotonic() + seconds
+        self.deadline = monotonic() + seconds
 
     def sweep(self, now: float) -> None:
         """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
@@ -299,14 +303,12 @@ class Stream:
 
     def stop_watching(self) -> None:
         """Call nobody back any more."""
-        self._watching = None
         for watcher in (self._reader, self._writer):
             if watcher is not None:
                 watcher.stop()
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
-        self._watching = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -316,6 +318,7 @@ class Stream:
         if self._is_swept:
             self._is_swept = False
             self.home.sweeper.watched.discard(self)
+        self._descriptor = _CLOSED_DESCRIPTOR  # Before the number may be another's.
         self.socket.close()
 
     def reset_when_closed(self) -> None:
@@ -328,7 +331,7 @@ class Stream:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Stream {self.socket.fileno()}>"
+        return f"<Stream {self._descriptor}>"
 
 
 def reset_on_close(raw: Any) -> None:
@@ -343,11 +346,11 @@ def translated(error: OSError) -> StreamError:
     return kind(os.strerror(error.errno) if error.errno else str(error))
 
 
-_TOO_LATE: dict[type[StreamError], str] = {
+_TOO_LATE: Final[dict[type[StreamError], str]] = {
     ReadTimeout: "nothing was received in time",
     WriteTimeout: "nothing could be sent in time",
 }
-_KINDS: dict[int, Callable[[str], StreamError]] = {
+_KINDS: Final[dict[int, Callable[[str], StreamError]]] = {
     errno.ETIMEDOUT: ReadTimeout,
     errno.ECONNRESET: StreamReset,
     errno.EPIPE: StreamReset,

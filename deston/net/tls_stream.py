@@ -12,21 +12,21 @@ import errno
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from deston.errors import DestonError, StreamError, StreamReset
-from deston.net.byte_stream import Bytes
+from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.stream import Stream, translated
 
 # How much is encrypted or decrypted at a time, so that no copy of a large body is made.
-_LARGEST_PIECE = 64 * 1024
+_LARGEST_PIECE: Final = 64 * 1024
 # What a peer may make TLS say without taking it, in bytes: many times what any sound peer asks for.
-MOST_UNSENT = 64 * 1024
+MOST_UNSENT: Final = 64 * 1024
 # What it may send without a byte for the other side: a record that comes in pieces is 16 KiB.
-MOST_FRUITLESS = 128 * 1024
+MOST_FRUITLESS: Final = 128 * 1024
 
 
-class TlsStream:
+class TlsStream(ByteStream):
     """One side of TLS on a stream.
 
     For greenlets it is a ``ByteStream``; see there for what each method does. For a relay it has ``receive`` and
@@ -237,13 +237,8 @@ class TlsStream:
     def expire_after(self, seconds: float) -> None:
         self._stream.expire_after(seconds)
 
-    @property
-    def write_timeout(self) -> float:
-        return self._stream.write_timeout
-
-    @write_timeout.setter
-    def write_timeout(self, seconds: float) -> None:
-        self._stream.write_timeout = seconds
+    def limit_writes(self, seconds: float) -> None:
+        self._stream.limit_writes(seconds)
 
     @property
     def alpn(self) -> str:

@@ -176,7 +176,7 @@ class Service:
         self._clients.spawn(self._serve, Stream(raw))
 
     def _serve(self, stream: Stream) -> None:
-        stream.write_timeout = PATIENCE
+        stream.limit_writes(PATIENCE)
         try:
             with gevent.Timeout(LONGEST):
                 stream.expire_after(PATIENCE)

@@ -22,10 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting", "figures", "repeats", "sessions", "store", "tables", "traffic",
+    "waiting", "clock", "figures", "repeats", "sessions", "store", "tables", "traffic",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
+    "clock": set(),
     "errors": set(),
     "address": {"errors"},
     "networks": set(),
@@ -38,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arbiter_log": {"logs"},
     "config": {"errors", "address", "networks"},
     "balancer": {"errors", "address", "config.model", "config.algorithms", "limits", "loading", "repeats"},
-    "net": {"errors", "address", "config.model"},
+    "net": {"errors", "address", "clock", "config.model"},
     "access": {"errors", "address", "config.model"},
     "health": {"errors", "address", "balancer", "config.model", "net"},
     "store": {"errors", "address", "config", "tables"},

@@ -25,6 +25,7 @@ from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.exchange import Exchange
 from deston.l7.incoming import PIECE
+from deston.l7.opening import Opening
 from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream
@@ -36,6 +37,7 @@ from tests.unit.l7.builders import Client, Sentences, Servers, make_body, make_r
 from tests.unit.l7.streams import AnswersInTurn
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+OPENING = Opening(make_pool(), b"GET", b"/", b"a.test", b"")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n"
 KEPT = b"Connection: keep-alive"
@@ -66,7 +68,7 @@ class Bench:
 
     def run(self, method: bytes = b"GET", body: RequestBody | None = None) -> Response:
         request = make_request(method=method, body=body or NO_BODY)
-        return Exchange(self.pool, request, lambda server: HEAD, self.servers, self.cache, self.budget).run()
+        return Exchange(self.pool, request, OPENING, self.servers, self.cache, self.budget).run()
 
     def read(self, method: bytes = b"GET", body: RequestBody | None = None) -> bytes:
         """The whole body of a response."""
@@ -916,7 +918,7 @@ def test_bytes_of_a_copy_count_for_no_listener(bench: BenchMaker) -> None:
     before = traffic["web"].sent
     request = make_request()
     request.is_copy = True
-    assert read_all(Exchange(one.pool, request, lambda server: HEAD, one.servers, one.cache, one.budget).run())
+    assert read_all(Exchange(one.pool, request, OPENING, one.servers, one.cache, one.budget).run())
     assert (traffic["web"].sent, one.pool.servers[0].bytes_out) == (before, 50)
 
 
@@ -933,6 +935,6 @@ def test_a_pool_that_changes_while_a_body_comes(cache: ConnectionCache) -> None:
     body = RequestBody(Slow(b"body"), 4)
     servers = Servers(new=[[response(b"hello")]])
     request = make_request(method=b"POST", body=body)
-    exchange = Exchange(old, request, lambda server: HEAD, servers, cache, RetryBudget(), registry=registry)
+    exchange = Exchange(old, request, OPENING, servers, cache, RetryBudget(), registry=registry)
     assert read_all(exchange.run()) == b"hello"
     assert servers.dialed == ["new"]

@@ -1,0 +1,14 @@
+"""The clock that everything is timed by.
+
+What lives here: its one name, which a compiler resolves once and not with every call.
+What must not: the time of day, and waiting.
+Invariant: it never goes back.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+#: Seconds of the monotonic clock.
+monotonic: Final = time.monotonic
