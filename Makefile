@@ -27,15 +27,19 @@ SEED ?=
 # Each module of tests runs in one of a few processes; `ARGS="-n 0"` runs all in one.
 SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadscope
 
+COMPILED := build/compiled
+COMPILED_TESTS = $(addprefix tests/,contract/test_calls.py contract/test_wsgi_servers.py unit/l4 unit/l7 unit/net \
+    $(patsubst %,integration/test_%.py,framing l7_tls semantics streaming tls websocket))
+
 INSTALL_SETTINGS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)'
 
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(if $(ROUNDS),--rounds $(ROUNDS)) \
     $(if $(SECONDS),--seconds $(SECONDS)) --workloads '$(WORKLOADS)' --peers '$(PEERS)'
 
-.PHONY: help run test check coverage lint type fmt docs venv bench bench-deps soak install uninstall deploy reload status clean
+.PHONY: help run test test-compiled check compiled coverage lint type fmt docs venv bench bench-deps soak install uninstall deploy reload status clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed ## two demo servers, L4 on :8000, L7 on :8080, the dashboard on :9900, until Ctrl-C
 	@exec $(BIN)/python -m scripts.run
@@ -43,7 +47,14 @@ run: $(VENV)/.installed ## two demo servers, L4 on :8000, L7 on :8080, the dashb
 test: $(VENV)/.installed-dev ## every test, in random order
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-check: lint type test ## what CI runs: lint, types, and every test
+check: $(VENV)/.installed-dev ## what CI runs: lint, types, every test, and those of what is compiled
+	@$(MAKE) --no-print-directory --jobs 2 lint type compiled
+	@$(MAKE) --no-print-directory test test-compiled
+
+compiled: $(COMPILED)/.built ## Deston compiled, in build/compiled, as pip installs it where a C compiler is
+
+test-compiled: $(COMPILED)/.built ## the tests of what is compiled, and of what it carries, against that
+	@scripts/test_compiled '$(CURDIR)/$(BIN)/pytest' '$(COMPILED)' $(SIDE_BY_SIDE) $(COMPILED_TESTS) $(ARGS)
 
 coverage: $(VENV)/.installed-dev ## every test, and which lines none of them runs; takes half as long again
 	@$(BIN)/pytest $(SIDE_BY_SIDE) --cov $(ARGS)
@@ -64,8 +75,8 @@ docs: $(VENV)/.installed ## write the configuration reference from its schema
 
 venv: $(VENV)/.installed-dev ## the virtual environment, with all that tests need
 
-bench: $(VENV)/.installed ## Deston beside other balancers: QUICK=1 WORKLOADS=1,6 PEERS=nginx DOCS=1
-	@exec $(BIN)/python -m scripts.bench.run $(BENCH_OPTIONS)
+bench: $(COMPILED)/.built ## Deston, compiled, beside other balancers: QUICK=1 WORKLOADS=1,6 PEERS=nginx DOCS=1
+	@PYTHONPATH='$(CURDIR)/$(COMPILED)' exec $(BIN)/python -m scripts.bench.run $(BENCH_OPTIONS)
 
 bench-deps: ## what make bench compares with: Debian's packages, and .bench-venv
 	@scripts/bench/deps '$(PYTHON)' .bench-venv
@@ -90,6 +101,11 @@ status: ## what runs, since when, with which workers; exit status 3 if nothing
 
 clean: ## remove the environment, caches and what was built
 	@scripts/clean '$(VENV)'
+
+$(COMPILED)/.built: setup.py pyproject.toml $(shell find deston -type f -not -name '*.pyc' -not -name '*.so') \
+    $(VENV)/.installed-dev
+	@scripts/compiled '$(BIN)/python' '$(COMPILED)'
+	@touch $@
 
 $(VENV)/.installed: setup.py pyproject.toml
 	@scripts/venv '$(PYTHON)' '$(VENV)' '' --editable .

@@ -1,13 +1,41 @@
-"""Deston's metadata, its two commands and what they need."""
+"""Deston's metadata, its two commands and what they need, and what of it is compiled.
+
+Where a C compiler and Python's headers are, the modules that each request passes through are compiled as they are, by
+mypyc; the others stay Python, and so do all without a compiler. ``DESTON_COMPILE=no`` leaves everything Python,
+``DESTON_COMPILE=yes`` asks for it to be compiled. An editable installation is of Python, so that an edit counts, but
+for the system calls, which are C in any case.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.errors import CompileError, ExecError
 
 HERE = Path(__file__).parent
+
+# On the path of a request, a connection or their bytes. Not here: what has interpreted subclasses (policies), weak
+# references (limits), attributes that others add (errors), or inherits from a list (l7.fields).
+COMPILED = (
+    "address", "clock", "repeats", "traffic", "waiting",
+    "balancer/histogram", "balancer/pool", "balancer/queue", "balancer/server",
+    "config/http_rules", "config/model",
+    "l7/admission", "l7/attempt", "l7/body", "l7/cache", "l7/client_body", "l7/connection", "l7/exchange", "l7/headers",
+    "l7/http1", "l7/incoming", "l7/leaving", "l7/opening", "l7/plan", "l7/proxy", "l7/reading", "l7/request",
+    "l7/retry", "l7/rewriting", "l7/routing", "l7/site", "l7/start", "l7/terms", "l7/way",
+    "net/byte_stream", "net/hub", "net/relay", "net/secure_relay", "net/socket_errors", "net/stream", "net/tls_stream",
+)  # fmt: skip
+# What setuptools is asked for when it builds what is installed; other commands only read the metadata.
+BUILDS = {"bdist_wheel", "build", "build_ext", "editable_wheel", "install"}
+# The types are checked elsewhere, with the libraries at hand, which are not there where a wheel is built.
+CHECKS = ("--config-file=", "--ignore-missing-imports")
+WISHES = ("", "no", "yes")
 
 RUNTIME = [
     "click>=8.2.1",  # Before 8.2 its test runner mixes in standard error, and 8.2.0 completes no nested command.
@@ -18,7 +46,6 @@ RUNTIME = [
     "gevent>=24.10.1",  # What gunicorn's gevent worker asks for; the first with wheels for Python 3.13.
     "gunicorn>=27,<28",  # The arbiter and the worker classes are subclassed, so a new major release is looked at first.
     "h2>=4.1,<5",  # What gunicorn speaks HTTP/2 with (its extra `http2`).
-    "mypy_extensions>=1",  # Tells the compiler what it cannot see; one small module.
     "packaging>=23",  # gunicorn's gevent worker imports it without requiring it.
     "prometheus_client>=0.21",  # Writes what Prometheus reads.
     "requests>=2.32.4",  # Older ones can send .netrc credentials to the wrong host (CVE-2024-47081).
@@ -57,6 +84,50 @@ def read_version() -> str:
     return found.group(1)
 
 
+def can_compile() -> bool:
+    """Whether a C compiler and Python's headers are here."""
+    from setuptools._distutils.ccompiler import new_compiler
+    from setuptools._distutils.sysconfig import customize_compiler
+
+    compiler = new_compiler()
+    customize_compiler(compiler)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.c"
+        source.write_text("#include <Python.h>\n", encoding="utf-8")
+        try:
+            compiler.compile([str(source)], folder, include_dirs=[sysconfig.get_path("include")])
+        except (CompileError, ExecError):
+            return False
+    return True
+
+
+def extensions() -> list[Extension]:
+    """What is compiled, by what ``DESTON_COMPILE`` says and what is here."""
+    wish = os.environ.get("DESTON_COMPILE", "")
+    if wish not in WISHES:
+        raise SystemExit(f"DESTON_COMPILE is {wish!r}; it may be yes or no")
+    if wish == "no" or not BUILDS & set(sys.argv):
+        return []
+    if not can_compile():
+        if wish == "yes":
+            raise SystemExit("DESTON_COMPILE is yes, but there is no C compiler, or Python's headers are missing")
+        print("without a C compiler and Python's headers Deston stays Python")
+        return []
+    calls = Extension("deston.net._calls", ["deston/net/_calls.c"])
+    return [calls] if "editable_wheel" in sys.argv else [calls, *compiled_modules()]
+
+
+def compiled_modules() -> list[Extension]:
+    """The modules that are compiled as they are."""
+    from mypyc.build import mypycify
+
+    paths = [f"deston/{name}.py" for name in COMPILED]
+    modules = mypycify([*CHECKS, *paths], opt_level="2", multi_file=True, group_name="deston")
+    for module in modules:  # Another compiler may warn of what this one does not.
+        module.extra_compile_args = [one for one in module.extra_compile_args if one != "-Werror"]
+    return modules
+
+
 setup(
     name="deston",
     version=read_version(),
@@ -67,6 +138,7 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.10",
+    ext_modules=extensions(),
     packages=find_packages(include=["deston", "deston.*"]),
     package_data={
         "deston": ["py.typed"],

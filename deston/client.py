@@ -37,8 +37,8 @@ from deston.errors import (
     StartError,
     StreamReset,
 )
+from deston.l7.fields import by_name
 from deston.l7.hashing import hash_keys
-from deston.l7.http1 import by_name
 from deston.l7.retry import SAFE_METHODS, RetryBudget, may_retry
 
 _POOL = "client"

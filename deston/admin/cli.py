@@ -19,6 +19,7 @@ from deston.admin.serve import admin
 from deston.admin.sessions.command import sessions
 from deston.admin.top.command import top
 from deston.balancer.policies import make_policy
+from deston.compiled import form
 from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config
@@ -41,7 +42,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group)
-@click.version_option(__version__, prog_name="deston")
+@click.version_option(f"{__version__} ({form()})", prog_name="deston")
 def main() -> None:
     """Deston, a load balancer for TCP, UDP and HTTP."""
 

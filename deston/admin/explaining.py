@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from deston.config.http_rules import RouteConfig
 from deston.config.model import AdminState, Config, ListenerConfig, PoolConfig, Protocol
 from deston.errors import StartError
-from deston.l7.http1 import by_name
+from deston.l7.fields import by_name
 from deston.l7.rewriting import Prefixes
 from deston.l7.routing import Facts, Router, host_without_port
 from deston.store.board import Board

@@ -14,6 +14,7 @@ import sys
 import click
 
 from deston import __version__, logs
+from deston.compiled import form
 from deston.config.find import find_config
 from deston.config.log_words import LOG_LEVELS
 from deston.errors import ConfigError, StartError
@@ -25,7 +26,7 @@ from deston.l4.arbiter import L4Application
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes, instead of those in the file.")
 @click.option("--pid", metavar="FILE", help="Where to write the process id of the arbiter.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Instead of that in the file.")
-@click.version_option(__version__, prog_name="deston-l4")
+@click.version_option(f"{__version__} ({form()})", prog_name="deston-l4")
 def main(file: str | None, workers: int | None, pid: str | None, log_level: str | None) -> None:
     """Balance the TCP and UDP listeners of a configuration.
 

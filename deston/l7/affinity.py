@@ -19,7 +19,7 @@ from deston.balancer.server import Server
 from deston.config.http_rules import SameSite
 from deston.config.model import GlobalConfig, PoolConfig
 from deston.errors import StartError
-from deston.l7.http1 import Field, Named
+from deston.l7.fields import Field, Named
 from deston.l7.query import cookie, without_cookie
 
 SHORTEST_SECRET: Final = 16

@@ -27,7 +27,7 @@ from deston.errors import (
     StartError,
     TooManyRequests,
 )
-from deston.l7.http1 import Field, Named
+from deston.l7.fields import Field, Named
 from deston.l7.request import Response
 
 #: How often this process gave an answer of its own instead of a server's, by status.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from deston.balancer.pool import Pool
 from deston.balancer.server import Server
+from deston.l7.fields import Field, Fields
 from deston.l7.header_rules import Values
-from deston.l7.http1 import Field, Fields
 from deston.l7.request import Request
 from deston.l7.way import Way
 

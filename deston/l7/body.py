@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from deston.errors import BadResponse, ClientGone, ProtocolError, RequestTooLarge, StreamEnded
 from deston.l7 import http1
-from deston.l7.http1 import Field, Framing
+from deston.l7.fields import Field
+from deston.l7.http1 import Framing
 from deston.l7.incoming import PIECE, Incoming
 from deston.net.byte_stream import Bytes, ByteStream
 

@@ -14,7 +14,8 @@ from greenlet import getcurrent
 
 from deston.errors import BadRequest, ClientGone, ReadTimeout, RequestTimeout, StreamError
 from deston.l7.body import ChunkedBody
-from deston.l7.http1 import GO_AHEAD, Field, Framing
+from deston.l7.fields import Field
+from deston.l7.http1 import GO_AHEAD, Framing
 from deston.l7.incoming import Incoming
 from deston.net.byte_stream import ByteStream
 

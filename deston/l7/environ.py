@@ -20,8 +20,8 @@ from deston.config.model import ListenerConfig
 from deston.errors import BadRequest, ClientGone, LengthRequired, ReadTimeout
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import PATIENCE
+from deston.l7.fields import Field, Fields
 from deston.l7.gunicorn_client import RAW_FIELDS, GunicornClient
-from deston.l7.http1 import Field, Fields
 from deston.l7.request import Request
 from deston.net.byte_stream import ByteStream
 

@@ -19,8 +19,9 @@ from gevent import socket as gevent_socket
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone
 from deston.l7 import http1
+from deston.l7.fields import Field, Named
 from deston.l7.headers import interim_response, response_fields, wanted_upgrade
-from deston.l7.http1 import Field, Named, ResponseHead
+from deston.l7.http1 import ResponseHead
 from deston.l7.http2 import Http2Socket
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.tunnel import begin, carry

@@ -12,7 +12,7 @@ import base64
 import datetime
 from typing import Any
 
-from deston.l7.http1 import Field
+from deston.l7.fields import Field
 from deston.l7.request import Request, Response
 
 

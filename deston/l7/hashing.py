@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from deston.config.model import PoolConfig
-from deston.l7.http1 import Named
+from deston.l7.fields import Named
 from deston.l7.query import cookie
 
 # More of it makes no difference that matters, and keys are remembered.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from deston.config.http_rules import HeaderRules
 from deston.config.templates import Template
-from deston.l7.http1 import Field, Fields, field_lines
+from deston.l7.fields import Field, Fields
+from deston.l7.http1 import field_lines
 from deston.l7.query import cookie
 from deston.l7.request import Request
 

@@ -15,7 +15,8 @@ from typing import Final
 
 from deston.address import client_key
 from deston.config.model import Forwarded, Network
-from deston.l7.http1 import Field, Fields, Named, ResponseHead, by_name, field_lines, response_head
+from deston.l7.fields import Field, Fields, Named, by_name
+from deston.l7.http1 import ResponseHead, field_lines, response_head
 
 # RFC 9110 section 7.6.1, and what older clients send.
 HOP_BY_HOP: Final = frozenset(

@@ -22,8 +22,9 @@ from deston.balancer.pool import Lease
 from deston.errors import ApplicationError, BadResponse, DestonError, StartError
 from deston.l7 import http1
 from deston.l7.body import RequestBody
+from deston.l7.fields import Field, by_name
 from deston.l7.headers import HOP_BY_HOP, connection_options, without_hop_by_hop
-from deston.l7.http1 import Field, RequestHead, by_name
+from deston.l7.http1 import RequestHead
 from deston.l7.record import BROKE_OFF
 from deston.l7.request import Request, Response
 from deston.loading import load_object

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Hashable, Iterable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar
 
 from deston.errors import (
     BadRequest,
@@ -20,10 +20,7 @@ from deston.errors import (
     UriTooLong,
     VersionNotSupported,
 )
-
-Field = tuple[bytes, bytes]
-#: The values of each field by its name in lower case, in their order.
-Named = dict[bytes, list[bytes]]
+from deston.l7.fields import Field, Fields, Named
 
 # As defaults.md gives them: far above what servers send, far below what hurts.
 LARGEST_RESPONSE_HEAD: Final = 64 * 1024
@@ -67,21 +64,6 @@ class Framing(enum.Enum):
     CLOSE = "close"
 
 
-class Fields(list[Field]):
-    """The fields of a head in their order, known by name, too.
-
-    Heads that have the same fields share one of these, so that it is never changed. ``kept`` is what was derived from
-    it, by a key of whoever did: what repeats on every connection is read and decided once.
-    """
-
-    __slots__ = ("kept", "named")
-
-    def __init__(self, fields: Iterable[Field]) -> None:
-        super().__init__(fields)
-        self.named = by_name(self)
-        self.kept: dict[Hashable, Any] = {}
-
-
 class ResponseHead:
     """The status line and fields of a response."""
 
@@ -112,18 +94,6 @@ class RequestHead:
     @property
     def named(self) -> Named:
         return self.fields.named
-
-
-def by_name(fields: Iterable[Field]) -> Named:
-    """The values of each field by its name in lower case, in their order: found once, asked for often."""
-    named: Named = {}
-    for name, value in fields:
-        lowered = name.lower()
-        if lowered in named:
-            named[lowered].append(value)
-        else:
-            named[lowered] = [value]
-    return named
 
 
 def parse_fields(block: bytes, most: int, error: type[ProtocolError]) -> list[Field]:

@@ -7,6 +7,7 @@ Invariant: once it was ended, a watch wakes nobody: the server's connection may 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gevent import spawn_later
@@ -20,7 +21,7 @@ from deston.waiting import Interruptible
 # reset. Nothing less would do: TCP cannot tell a close from the end of one direction, and a client may end that early.
 PROBE: Final = GO_AHEAD
 # When the answer to it is looked for, in seconds after one another: a machine nearby, and one far away.
-LOOKS: Final = (0.05, 0.25, 1.0)
+LOOKS: Final[Sequence[float]] = (0.05, 0.25, 1.0)
 
 
 class ClientWatch:

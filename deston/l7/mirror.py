@@ -18,7 +18,7 @@ import gevent
 from deston.config.http_rules import Mirror
 from deston.errors import BadResponse, DestonError
 from deston.l7.body import NO_BODY, RequestBody
-from deston.l7.http1 import Field
+from deston.l7.fields import Field
 from deston.l7.request import Request, Response
 from deston.net.byte_stream import ByteStream
 

@@ -11,8 +11,9 @@ import re
 from typing import Final, NamedTuple
 
 from deston.l7 import http1
+from deston.l7.fields import Fields
 from deston.l7.headers import connection_options, response_fields
-from deston.l7.http1 import Fields, Framing, ResponseHead
+from deston.l7.http1 import Framing, ResponseHead
 from deston.l7.request import Request
 
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)

@@ -27,8 +27,8 @@ from deston.l7.asked import Asked
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
+from deston.l7.fields import Fields, Named
 from deston.l7.hashing import hash_keys
-from deston.l7.http1 import Fields, Named
 from deston.l7.opening import Opening
 from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from deston.config.http_rules import RateKey, RateLimit
 from deston.errors import TooManyRequests
-from deston.l7.http1 import Field, Named
+from deston.l7.fields import Field, Named
 from deston.limits import Buckets, HostCounts, client_of
 
 # What a client may choose is cut to this length: it is a key of a table.

@@ -19,8 +19,8 @@ from deston.errors import BadResponse, StreamError
 from deston.l7.attempt import Rest
 from deston.l7.body import ResponseBody
 from deston.l7.cache import ConnectionCache, ServerConnection
+from deston.l7.fields import Field
 from deston.l7.headers import fit_trailers
-from deston.l7.http1 import Field
 from deston.l7.leaving import ClientWatch
 from deston.l7.record import Record, code_of_break
 from deston.l7.request import Tunnel

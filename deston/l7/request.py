@@ -18,7 +18,8 @@ from deston.balancer.pool import Lease
 from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
-from deston.l7.http1 import Field, Named, ResponseHead
+from deston.l7.fields import Field, Named
+from deston.l7.http1 import ResponseHead
 from deston.l7.record import Record
 from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn

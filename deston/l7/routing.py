@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from deston.config.http_rules import Condition, RouteConfig
-from deston.l7.http1 import Named
+from deston.l7.fields import Named
 from deston.l7.query import parameters
 from deston.networks import Networks
 

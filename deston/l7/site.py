@@ -27,7 +27,7 @@ from deston.l7.affinity import Affinity
 from deston.l7.answers import Pages
 from deston.l7.asked import Asked
 from deston.l7.body import NO_BODY
-from deston.l7.http1 import Field, Fields, Named
+from deston.l7.fields import Field, Fields, Named
 from deston.l7.rates import Rate
 from deston.l7.record import OWN_ANSWER, Record, Write, code_of_refusal
 from deston.l7.request import LARGEST_KEY, Request, Response, read_target

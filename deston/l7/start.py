@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from deston.l7 import http1
-from deston.l7.http1 import Fields
+from deston.l7.fields import Fields
 from deston.l7.request import Response
 
 

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 from deston.config.http_rules import UnderscoreHeaders
 from deston.errors import BadRequest
 from deston.l7 import http1
+from deston.l7.fields import Field, Fields
 from deston.l7.headers import connection_options, wanted_upgrade
-from deston.l7.http1 import Field, Fields, Framing, RequestHead
+from deston.l7.http1 import Framing, RequestHead
 
 log: Final = logging.getLogger("deston.l7")
 
@@ -95,7 +96,7 @@ def _passed_on(head: RequestHead, rule: Underscores) -> Fields:
 
     A server that speaks CGI cannot tell them from those with dashes (defaults.md, "Underscore headers").
     """
-    fields: list[http1.Field] = head.fields
+    fields: list[Field] = head.fields
     if b"expect" in head.named and _expects(head):
         fields = [field for field in fields if field[0].lower() != b"expect"]
     if any(b"_" in name for name in head.named):

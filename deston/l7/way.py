@@ -16,8 +16,8 @@ from deston.config.http_rules import MapBack, RouteConfig
 from deston.config.model import ListenerConfig
 from deston.errors import Denied
 from deston.l7.answers import Fixed
+from deston.l7.fields import Field, Named
 from deston.l7.header_rules import FieldRules
-from deston.l7.http1 import Field, Named
 from deston.l7.mirror import Mirroring
 from deston.l7.rates import Rate
 from deston.l7.rewriting import Origin, Prefixes, cookie_for_client, location_for_client

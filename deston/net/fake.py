@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Iterable
 
 from deston.errors import DestonError, StreamReset
-from deston.net.byte_stream import Bytes, ByteStream
+from deston.net.byte_stream import Bytes
 
 
-class FakeStream(ByteStream):
+class FakeStream:
     """Reads from a script, keeps what is written.
 
     ``reads`` are the pieces in which the peer's bytes arrive (a piece larger than a read's limit is split), and the

@@ -80,7 +80,7 @@ class Home:
         self.io: Callable[[int, int], Any] = hub.loop.io
         self.scratch = memoryview(bytearray(SCRATCH_SIZE))
         self.sweeper = Sweeper()
-        self.kinds: dict[Callable[[], object], object] = {}
+        self.kinds: dict[Callable[[], object], Any] = {}
 
 
 def home() -> Home:
@@ -98,7 +98,8 @@ def one_for_hub(factory: Callable[[], Kind]) -> Kind:
     kinds = home().kinds
     if factory not in kinds:
         kinds[factory] = factory()
-    return kinds[factory]  # type: ignore[return-value]
+    found: Kind = kinds[factory]
+    return found
 
 
 def _let_the_loop_turn() -> None:

@@ -9,9 +9,7 @@ kill, and nothing else.
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import socket
 import struct
 from _socket import socket as RawSocket
@@ -21,9 +19,10 @@ from typing import Any, Final
 from greenlet import getcurrent, greenlet
 
 from deston.clock import monotonic
-from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset, WriteTimeout
+from deston.errors import DestonError, ReadTimeout, StreamError, WriteTimeout
 from deston.net import hub as hubs
-from deston.net.byte_stream import Bytes, ByteStream
+from deston.net.byte_stream import Bytes
+from deston.net.socket_errors import translated
 
 try:
     from deston.net._calls import receive, transmit
@@ -46,7 +45,7 @@ _CLOSED_DESCRIPTOR: Final = -1
 _switch_to: Final = greenlet.switch
 
 
-class Stream(ByteStream):
+class Stream:
     """A connected non-blocking TCP or unix socket.
 
     Errors of the socket arrive as ``StreamError`` and its kinds; a deadline that passes while a greenlet waits
@@ -106,7 +105,8 @@ class Stream(ByteStream):
 
     def read_some(self, buffer: memoryview) -> Bytes:
         """Receive into ``buffer``, and give the part of it that was filled: none at the end of the stream."""
-        return buffer[: self.read_into(buffer)]
+        received = self.read_into(buffer)
+        return buffer[:received]
 
     def write_both(self, first: bytes, second: Bytes) -> None:
         """Send two pieces, one behind the other."""
@@ -340,18 +340,7 @@ def reset_on_close(raw: Any) -> None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
-def translated(error: OSError) -> StreamError:
-    """The error of ours for a socket's."""
-    kind = _KINDS.get(error.errno or 0, StreamReset)
-    return kind(os.strerror(error.errno) if error.errno else str(error))
-
-
 _TOO_LATE: Final[dict[type[StreamError], str]] = {
     ReadTimeout: "nothing was received in time",
     WriteTimeout: "nothing could be sent in time",
-}
-_KINDS: Final[dict[int, Callable[[str], StreamError]]] = {
-    errno.ETIMEDOUT: ReadTimeout,
-    errno.ECONNRESET: StreamReset,
-    errno.EPIPE: StreamReset,
 }

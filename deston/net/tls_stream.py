@@ -14,9 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from deston.errors import DestonError, StreamError, StreamReset
-from deston.net.byte_stream import Bytes, ByteStream
-from deston.net.stream import Stream, translated
+from deston.errors import DestonError, StreamError
+from deston.net.byte_stream import Bytes
+from deston.net.socket_errors import reason_of, translated, translated_tls
+from deston.net.stream import Stream
 
 # How much is encrypted or decrypted at a time, so that no copy of a large body is made.
 _LARGEST_PIECE: Final = 64 * 1024
@@ -26,7 +27,7 @@ MOST_UNSENT: Final = 64 * 1024
 MOST_FRUITLESS: Final = 128 * 1024
 
 
-class TlsStream(ByteStream):
+class TlsStream:
     """One side of TLS on a stream.
 
     For greenlets it is a ``ByteStream``; see there for what each method does. For a relay it has ``receive`` and
@@ -74,7 +75,7 @@ class TlsStream(ByteStream):
             except ssl.SSLError as error:
                 with suppress(StreamError):  # The alert is a courtesy.
                     self._flush()
-                raise _translated(error) from error
+                raise translated_tls(error) from error
 
     def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes; empty at an end that the peer has announced."""
@@ -89,7 +90,7 @@ class TlsStream(ByteStream):
             except ssl.SSLZeroReturnError:  # How an end is told where this side has ended, too.
                 return b""
             except ssl.SSLError as error:
-                raise _translated(error) from error
+                raise translated_tls(error) from error
 
     def read_when_ready(self, limit: int) -> bytes:
         """As ``read``, but wait first, unless something of the peer is here already."""
@@ -103,11 +104,12 @@ class TlsStream(ByteStream):
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._engine.write(rest[:_LARGEST_PIECE]) :]
+                written = self._engine.write(rest[:_LARGEST_PIECE])
+                rest = rest[written:]
             except ssl.SSLWantReadError:
                 self._feed()
             except ssl.SSLError as error:
-                raise _translated(error) from error
+                raise translated_tls(error) from error
             self._flush()
 
     def read_some(self, buffer: memoryview) -> Bytes:
@@ -158,10 +160,11 @@ class TlsStream(ByteStream):
 
     def _decrypt(self, buffer: memoryview) -> int:
         """Empty the engine into ``buffer``."""
+        engine: Any = self._engine  # Its types know nothing of a buffer, with which a number comes back.
         taken = 0
         try:
-            while count := self._engine.read(len(buffer) - taken, buffer[taken:]):
-                taken += count  # type: ignore[operator]
+            while count := engine.read(len(buffer) - taken, buffer[taken:]):
+                taken += count
             self.at_end = True
         except ssl.SSLWantReadError:
             pass
@@ -169,7 +172,7 @@ class TlsStream(ByteStream):
             self.at_end = True
         except ssl.SSLError as error:
             self.at_end = True
-            self._failure = ConnectionResetError(errno.ECONNRESET, error.reason or str(error))
+            self._failure = ConnectionResetError(errno.ECONNRESET, reason_of(error))
         return taken
 
     def _answer_peer(self) -> None:
@@ -196,7 +199,7 @@ class TlsStream(ByteStream):
             try:
                 self._engine.write(piece)
             except ssl.SSLError as error:
-                raise ConnectionResetError(errno.ECONNRESET, error.reason or str(error)) from error
+                raise ConnectionResetError(errno.ECONNRESET, reason_of(error)) from error
             if not self._send_encrypted():
                 self._owed = len(piece)
                 break
@@ -214,9 +217,10 @@ class TlsStream(ByteStream):
             if not self._unsent:
                 self._unsent = memoryview(self._to_peer.read())
             try:
-                self._unsent = self._unsent[self._stream.socket.send(self._unsent) :]
+                sent = self._stream.socket.send(self._unsent)
             except BlockingIOError:
                 return False
+            self._unsent = self._unsent[sent:]
         return True
 
     def shutdown_write(self) -> None:
@@ -337,9 +341,3 @@ class TlsStream(ByteStream):
     def abort(self) -> None:
         self._is_reset = True
         self._stream.abort()
-
-
-def _translated(error: ssl.SSLError) -> StreamError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return StreamReset(f"the certificate cannot be trusted: {error.verify_message}")
-    return StreamReset(error.reason or str(error))

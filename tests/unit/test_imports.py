@@ -22,11 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # allows that module alone. The root of the package (its version) is open to all and imports nothing.
 COMMAND = {
     "errors", "address", "networks", "limits", "loading", "logs", "config", "balancer", "net", "access", "build",
-    "waiting", "clock", "figures", "repeats", "sessions", "store", "tables", "traffic",
+    "waiting", "clock", "compiled", "figures", "repeats", "sessions", "store", "tables", "traffic",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "clock": set(),
+    "compiled": set(),
     "errors": set(),
     "address": {"errors"},
     "networks": set(),
@@ -70,12 +71,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "build",
         "l7.hashing",
+        "l7.fields",
         "l7.http1",
         "l7.retry",
     },
     "completion": {"errors", "config", "store"},
     "simulate": {"errors", "address", "balancer", "completion", "config", "health.passive", "l7.retry"},
     "admin": {
+        "compiled",
         "errors",
         "address",
         "logs",
@@ -85,6 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "health",
         "build",
         "l7.answers",
+        "l7.fields",
         "l7.http1",
         "l7.rewriting",
         "l7.routing",
@@ -105,6 +109,7 @@ PURE = (
     "tables",
     "health.record",
     "l7.headers",
+    "l7.fields",
     "l7.http1",
     "l7.routing",
     "l7.rewriting",

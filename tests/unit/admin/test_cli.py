@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from deston import __version__
 from deston.admin.cli import main
+from deston.compiled import form
 from deston.config import find
 from tests.unit.config.texts import GOOD, GOOD_RUST, changed
 
@@ -65,7 +66,7 @@ def test_without_a_name_the_usual_places_are_checked(folder: Path) -> None:
 
 def test_the_version_is_told() -> None:
     """`deston --version` says which one this is."""
-    assert run("--version").stdout == f"deston, version {__version__}\n"
+    assert run("--version").stdout == f"deston, version {__version__} ({form()})\n"
 
 
 def test_help_names_the_commands() -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from deston import __version__
 from deston.address import Address
+from deston.compiled import form
 from deston.l4.cli import main
 from tests.peers import EchoServer
 
@@ -58,7 +59,7 @@ def written(bind: str = "127.0.0.1:0", protocol: str = "tcp") -> str:
 
 def test_the_version() -> None:
     """The command says which version it is of."""
-    assert run("--version").output == f"deston-l4, version {__version__}\n"
+    assert run("--version").output == f"deston-l4, version {__version__} ({form()})\n"
 
 
 def test_help() -> None:

@@ -20,7 +20,7 @@ from deston.config.http_rules import PoolShare, RouteConfig
 from deston.config.model import AdminConfig, Config, GlobalConfig, ListenerConfig, Protocol
 from deston.errors import ConnectError
 from deston.l7.body import NO_BODY, RequestBody
-from deston.l7.http1 import Field
+from deston.l7.fields import Field
 from deston.l7.request import Request
 from deston.net.byte_stream import ByteStream
 from deston.net.fake import FakeStream

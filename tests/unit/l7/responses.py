@@ -17,6 +17,7 @@ import pytest
 from deston.errors import BadResponse
 from deston.l7 import http1
 from deston.l7.body import response_body
+from deston.l7.fields import Field
 from deston.l7.headers import connection_options
 from deston.l7.incoming import Incoming
 from deston.net.fake import FakeStream
@@ -31,7 +32,7 @@ class Reading:
     version: int
     status: int
     reason: bytes
-    fields: tuple[http1.Field, ...]
+    fields: tuple[Field, ...]
     framing: str
     body: bytes
     keeps_alive: bool

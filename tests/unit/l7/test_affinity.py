@@ -13,7 +13,7 @@ from deston.config.http_rules import SameSite
 from deston.config.model import GlobalConfig
 from deston.errors import StartError
 from deston.l7.affinity import Affinity, read_secret
-from deston.l7.http1 import Named, by_name
+from deston.l7.fields import Named, by_name
 from tests.builders import make_pool, make_pool_config, make_server_configs
 
 SECRET = b"x" * 32

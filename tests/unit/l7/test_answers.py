@@ -10,7 +10,7 @@ import pytest
 from deston.config.http_rules import FixedResponse
 from deston.errors import ConnectError, Denied, QueueTimeout, StartError, TooManyRequests
 from deston.l7.answers import LARGEST_PAGE, Fixed, Pages, redirect, refusal
-from deston.l7.http1 import Named, by_name
+from deston.l7.fields import Named, by_name
 
 HTML = b"<h1>down</h1>"
 

@@ -13,7 +13,7 @@ import pytest
 from deston.config.model import Protocol
 from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset
 from deston.l7.connection import WAIT_WHEN_STOPPING, ClientConnection
-from deston.l7.http1 import Field
+from deston.l7.fields import Field
 from deston.l7.request import Request, Response, Tunnel
 from deston.net.fake import FakeStream
 from tests.builders import make_listener
@@ -353,6 +353,7 @@ def test_an_upgrade_is_carried() -> None:
     assert stream.deadline_s == math.inf
 
 
+@pytest.mark.interpreted
 def test_one_client_does_not_hold_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many requests it has sent ahead, others get their turn."""
     monkeypatch.setattr("deston.net.hub.LONGEST_TURN", 0.0)

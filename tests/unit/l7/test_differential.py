@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from deston.config.model import Protocol
 from deston.errors import DestonError
 from deston.l7.connection import ClientConnection
-from deston.l7.http1 import by_name
+from deston.l7.fields import by_name
 from deston.l7.request import Request, Response, read_target
 from deston.net.fake import FakeStream
 from tests.builders import make_listener

@@ -10,8 +10,8 @@ import pytest
 from deston.address import Address
 from deston.errors import BadRequest, ClientGone, DestonError, LengthRequired
 from deston.l7.environ import Environ, Listeners, read_request
+from deston.l7.fields import Field
 from deston.l7.gunicorn_client import RAW_FIELDS
-from deston.l7.http1 import Field
 from deston.l7.request import Request
 from tests.unit.l7.builders import Client, make_listener
 

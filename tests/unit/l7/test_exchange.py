@@ -181,6 +181,7 @@ def test_which_connections_are_kept(bench: BenchMaker, reads: list[bytes], kept:
     one.assert_settled()
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     ("keep_alive", "expected"),
     [

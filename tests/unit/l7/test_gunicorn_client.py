@@ -11,8 +11,9 @@ import pytest
 from gevent import socket
 
 from deston.errors import ClientGone
+from deston.l7.fields import Fields
 from deston.l7.gunicorn_client import GunicornClient, keep_raw
-from deston.l7.http1 import GO_AHEAD, Fields, ResponseHead
+from deston.l7.http1 import GO_AHEAD, ResponseHead
 from tests.wires import in_good_time
 
 

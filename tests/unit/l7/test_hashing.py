@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deston.l7.fields import by_name
 from deston.l7.hashing import hash_keys
-from deston.l7.http1 import by_name
 from tests.builders import make_pool_config
 
 NAMED = by_name([(b"X-User", b"ann"), (b"X-User", b"bob"), (b"Cookie", b"id=7; x=y")])

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from deston.config.http_rules import HeaderRules
 from deston.config.templates import LOG_NAMES, RESPONSE_NAMES, Template, unknown_names
+from deston.l7.fields import Field, Fields
 from deston.l7.header_rules import FieldRules, Values
-from deston.l7.http1 import Field, Fields
 from tests.unit.l7.builders import make_request
 
 FIELDS: list[Field] = [(b"A", b"1"), (b"B", b"2"), (b"a", b"3")]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deston.config.model import Forwarded, Network
 from deston.l7 import headers
-from deston.l7.http1 import Field, by_name
+from deston.l7.fields import Field, by_name
 from tests.properties import unhurried
 from tests.unit.l7.test_http1 import tokens, values
 

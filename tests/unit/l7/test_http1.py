@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from deston.errors import BadRequest, BadResponse, HeadTooLarge, StreamEnded
 from deston.l7 import http1
+from deston.l7.fields import Field
 from tests.properties import unhurried
 from tests.unit.l7.responses import Case, Reading, cases, read_response
 
@@ -265,7 +266,7 @@ def test_who_keeps_the_connection(version: int, connection: bytes | None, kept: 
 
 @unhurried
 @given(tokens, st.lists(st.tuples(tokens, values.map(lambda value: value.strip(b" \t")))))
-def test_a_request_head_reads_as_it_was_meant(method: bytes, fields: list[http1.Field]) -> None:
+def test_a_request_head_reads_as_it_was_meant(method: bytes, fields: list[Field]) -> None:
     """Each field of a request is one line of its head, in its place, and the head ends where it should."""
     head = http1.request_head(method, b"/x", b"a.test", http1.field_lines(fields))
     line, rest = head.split(b"\r\n", 1)

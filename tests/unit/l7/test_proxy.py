@@ -18,7 +18,7 @@ from deston.config.http_rules import RateLimit
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
 from deston.l7.answers import answered, refusal
-from deston.l7.http1 import Fields
+from deston.l7.fields import Fields
 from deston.l7.incoming import PIECE
 from deston.l7.proxy import Proxy, tls_contexts
 from deston.l7.request import Request, Response

@@ -6,7 +6,7 @@ import pytest
 
 from deston.config.http_rules import RateKey, RateLimit
 from deston.errors import TooManyRequests
-from deston.l7.http1 import Field, by_name
+from deston.l7.fields import Field, by_name
 from deston.l7.rates import Rate
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deston.errors import BadRequest
-from deston.l7.http1 import Field, by_name
+from deston.l7.fields import Field, by_name
 from deston.l7.request import read_target
 from tests.properties import unhurried
 from tests.unit.l7.builders import make_request

@@ -30,6 +30,7 @@ def test_each_rule_by_itself() -> None:
     assert passed_on(UnderscoreHeaders.REFUSE, "X_User", "X_Legacy") == [b"Host", b"X_User", b"X_Legacy", b"X-User"]
 
 
+@pytest.mark.interpreted
 def test_a_name_is_told_of_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terms, "_told", set())
     with caplog.at_level(logging.INFO):

@@ -202,6 +202,7 @@ def test_what_is_no_tls_ends_it(certificate: Certificate) -> None:
         raw.close()
 
 
+@pytest.mark.interpreted
 def test_a_peer_that_asks_and_never_takes_is_cut_off(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     """What TLS itself has to say is bounded, too."""
     with wired(certificate, CLIENT) as wires:
@@ -213,6 +214,7 @@ def test_a_peer_that_asks_and_never_takes_is_cut_off(certificate: Certificate, m
         assert wires.ending() is Ending.CLIENT_RESET
 
 
+@pytest.mark.interpreted
 def test_a_notice_that_finds_no_room_is_sent_later(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end is announced as soon as the target takes something again."""
     with wired(certificate, CLIENT) as wires:
@@ -245,6 +247,7 @@ def test_an_error_of_the_socket_is_one_of_the_stream(certificate: Certificate) -
         assert not tls.has_unsent
 
 
+@pytest.mark.interpreted
 def test_a_peer_that_only_speaks_of_tls_is_cut_off(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records without a byte for the other side are taken in turns, and only so many of them."""
     monkeypatch.setattr("deston.net.tls_stream.MOST_FRUITLESS", 50)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
 from deston.net.byte_stream import ByteStream
-from deston.net.stream import NEVER, Stream, reset_on_close, translated
+from deston.net.stream import NEVER, Stream, reset_on_close
 from tests.peers import READ_SIZE, reset, wait_until
 from tests.wires import SMALL_BUFFER, fill, in_good_time, read_all, tcp_pair, unix_pair
 
@@ -308,23 +307,6 @@ def test_nobody_is_called_back_after_stop_watching() -> None:
         gevent.sleep(0.01)
         assert called == []
         stream.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (OSError(errno.ECONNRESET, "x"), StreamReset, "Connection reset by peer"),
-        (OSError(errno.EPIPE, "x"), StreamReset, "Broken pipe"),
-        (OSError(errno.ETIMEDOUT, "x"), ReadTimeout, "Connection timed out"),
-        (OSError(errno.EHOSTUNREACH, "x"), StreamReset, "No route to host"),
-        (OSError("without a number"), StreamReset, "without a number"),
-    ],
-)
-def test_errors_of_sockets_become_ours(error: OSError, kind: type[StreamError], message: str) -> None:
-    """Each error of a socket has one of ours, with the system's words."""
-    ours = translated(error)
-    assert type(ours) is kind
-    assert str(ours) == message
 
 
 def test_reset_on_close_of_what_is_closed() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGETS = {"help", "run", "test", "check", "lint", "type", "fmt", "clean", "docs", "venv", "bench", "bench-deps"}
-TARGETS |= {"coverage", "soak", "install", "uninstall", "deploy", "reload", "status"}
+TARGETS |= {"compiled", "test-compiled", "coverage", "soak", "install", "uninstall", "deploy", "reload", "status"}
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
