@@ -34,7 +34,8 @@ POLL_SECONDS = 0.1
 class Part:
     """A process: what runs it, the port of 127.0.0.1 that it has to open, and whether its end is the end of all.
 
-    ``environment`` is added to the script's own. With a ``log`` the process is quiet: what it says goes there.
+    ``environment`` is added to the script's own, and it runs in ``folder``. With a ``log`` the process is quiet: what it
+    says goes there.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Part:
     is_vital: bool = True
     log: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = ROOT
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -64,7 +66,7 @@ class Part:
             log = files.enter_context(self.log.open("a", encoding="utf-8")) if self.log else None
             self.process = subprocess.Popen(
                 self.command,
-                cwd=ROOT,
+                cwd=self.folder,
                 env={**os.environ, **self.environment},
                 stdout=log or subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -57,8 +57,7 @@ class Peer:
         return find_program(self.program)
 
 
-# Not from the folder of the checkout, which gunicorn would look into first: PYTHONPATH says which form is measured.
-GUNICORN = ("--chdir", "@here@", "--workers", "1", "--log-level", "error", "deston.l7:app")
+GUNICORN = ("--workers", "1", "--log-level", "error", "deston.l7:app")
 PLAIN = ("-c", "python:deston.l7.gunicorn_conf")
 STOCK = (*PLAIN, "-k", "gevent")
 L7_ENVIRONMENT = {"DESTON_CONFIG": "@here@/deston-l7.conf"}

@@ -148,7 +148,9 @@ class Stand:
         write_templates(form.templates, here, values)
         command = [peer.find(), *(fill(word, values) for word in form.command)]
         environment = {name: fill(value, values) for name, value in form.environment.items()}
-        part = Part(here.name, ports[form.layers[0]], command, environment=environment, log=here / "log")
+        log = here / "log"
+        # Not in the checkout, into which gunicorn would look first: PYTHONPATH says which form is measured.
+        part = Part(here.name, ports[form.layers[0]], command, environment=environment, log=log, folder=here)
         for layer, port in ports.items():
             self._balancers[peer.name, layer] = part
             self._peer_ports[peer.name, layer] = port
