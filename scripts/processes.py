@@ -34,8 +34,8 @@ POLL_SECONDS = 0.1
 class Part:
     """A process: what runs it, the port of 127.0.0.1 that it has to open, and whether its end is the end of all.
 
-    ``environment`` is added to the script's own, and it runs in ``folder``. With a ``log`` the process is quiet: what it
-    says goes there.
+    ``environment`` is added to the script's own, and it runs in ``folder``. With a ``log`` the process is quiet: what
+    it says goes there.
     """
 
     name: str

@@ -31,6 +31,7 @@ NOT_RUN = {
     "git": "it is how one comes here",
     "kill": "tests/integration/test_handover.py",
     "nstat": "of the system",
+    "pip": "scripts/compiled and scripts/venv install by it",
     "python": "scripts.confirm_simulation takes five minutes",
     "python3": "tests/integration/test_scripts.py installs",
     "ss": "of the system",
