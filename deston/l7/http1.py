@@ -127,7 +127,8 @@ class _Memory(Generic[_Read]):
         return read
 
 
-# One client or server says nearly the same each time: only targets, dates and lengths change.
+# One client or server says nearly the same each time: only dates and lengths change, and some targets.
+_request_lines: Final[_Memory[tuple[int, bytes, bytes]]] = _Memory()
 _request_fields: Final[_Memory[Fields]] = _Memory()
 _response_heads: Final[_Memory[ResponseHead]] = _Memory()
 
@@ -150,20 +151,28 @@ def parse_request_head(head: bytes, longest_line: int, most_fields: int) -> Requ
 
     Raises ``UriTooLong``, ``HeadTooLarge``, ``VersionNotSupported``, and ``BadRequest`` for all else.
     """
-    if head.find(b"\r\n", 0, longest_line + 2) < 0:
+    end = head.find(b"\r\n", 0, longest_line + 2) + 2
+    if end < 2:
         raise UriTooLong(f"the request line is longer than {longest_line} bytes")
-    line = _REQUEST_LINE.match(head)
-    if line is None:
-        if _OTHER_VERSION.match(head):
-            raise VersionNotSupported("another version of HTTP")
-        raise BadRequest("the request line is malformed")
-    block = head[line.end() : -2]
+    line = head[:end]
+    minor_version, method, target = _request_lines.get(line) or _request_lines.keep(line, _read_request_line(line))
+    block = head[end:-2]
     fields = _request_fields.get(block)
     if fields is None or len(fields) > most_fields:
         if block.count(b"\n") > most_fields:
             raise HeadTooLarge(f"more than {most_fields} header fields")
         fields = _request_fields.keep(block, Fields(parse_fields(block, most_fields, BadRequest)))
-    return RequestHead(1 if line[3] == b"1" else 0, line[1], line[2], fields)
+    return RequestHead(minor_version, method, target, fields)
+
+
+def _read_request_line(line: bytes) -> tuple[int, bytes, bytes]:
+    """The minor version, the method and the target."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        if _OTHER_VERSION.fullmatch(line):
+            raise VersionNotSupported("another version of HTTP")
+        raise BadRequest("the request line is malformed")
+    return 1 if found[3] == b"1" else 0, found[1], found[2]
 
 
 def request_framing(head: RequestHead) -> tuple[Framing, int]:

@@ -74,10 +74,10 @@ receive(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
         }
         return NULL;
     }
-    if (require_spare(limit) < 0) {
-        return NULL;
-    }
     do {
+        if (require_spare(limit) < 0) { /* Each time: a signal's handler may have received, too. */
+            return NULL;
+        }
         received = recv(descriptor, PyBytes_AS_STRING(spare), (size_t)limit, MSG_DONTWAIT);
     } while (received < 0 && is_to_be_repeated(&would_block));
     if (received < 0) {
