@@ -24,8 +24,8 @@ DOCS ?=
 MINUTES ?= 10
 SEED ?=
 
-# Each module of tests runs in one of three processes, which wait more than they compute; `ARGS="-n 0"` runs all in one.
-SIDE_BY_SIDE = -n 3 --dist loadscope
+# Each module of tests runs in one of a few processes; `ARGS="-n 0"` runs all in one.
+SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadscope
 
 COMPILED := build/compiled
 COMPILED_TESTS = $(addprefix tests/,contract/test_calls.py contract/test_wsgi_servers.py unit/l4 unit/l7 unit/net \
