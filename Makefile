@@ -25,7 +25,8 @@ MINUTES ?= 10
 SEED ?=
 
 # Each module of tests runs in one of a few processes; `ARGS="-n 0"` runs all in one.
-SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadscope
+# One that crashes ends the run: the others would wait for its share for ever.
+SIDE_BY_SIDE = -n auto --maxprocesses 4 --dist loadscope --max-worker-restart 0
 
 COMPILED := build/compiled
 COMPILED_TESTS = $(addprefix tests/,contract/test_calls.py contract/test_wsgi_servers.py unit/l4 unit/l7 unit/net \
