@@ -34,7 +34,7 @@ COMPILED = (
 # What setuptools is asked for when it builds what is installed; other commands only read the metadata.
 BUILDS = {"bdist_wheel", "build", "build_ext", "editable_wheel", "install"}
 # The types are checked elsewhere, with the libraries at hand, which are not there where a wheel is built.
-CHECKS = ("--config-file=", "--ignore-missing-imports")
+CHECKS = ("--config-file=", "--ignore-missing-imports", "--follow-imports=silent")
 WISHES = ("", "no", "yes")
 
 RUNTIME = [
