@@ -1,6 +1,6 @@
-"""The clock that everything is timed by.
+"""The clock of what runs with each request.
 
-What lives here: its one name, which a compiler resolves once and not with every call.
+What lives here: the monotonic clock by a name that a compiler resolves once, and not with every call.
 What must not: the time of day, and waiting.
 Invariant: it never goes back.
 """

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from typing import Final
 
+from deston.clock import monotonic
 from deston.config.model import ListenerConfig
 from deston.errors import (
     BadRequest,
@@ -149,7 +149,7 @@ class ClientConnection:
         """Whether a request has begun; an idle client gets the keep-alive time for it."""
         incoming = self._incoming
         if not incoming.is_empty:
-            self._turn.give_way()  # Only here: nothing else is there before a wait.
+            self._turn.give_way()  # Only here: where nothing is there, the wait does so.
             incoming.drop_empty_lines(MOST_EMPTY_LINES)
             if not incoming.is_empty:
                 return True
@@ -185,7 +185,7 @@ class ClientConnection:
             return False
         request = self.request = self._request(head, terms)
         self.answered, self.sent = None, 0
-        started = time.monotonic() if self._account is not None else 0.0
+        started = monotonic() if self._account is not None else 0.0
         try:
             keep = self._exchange(request, terms.keeps)
         except BaseException as error:
@@ -206,7 +206,7 @@ class ClientConnection:
                 record.failed_late(self.answered.status)
             record.end(self.sent, error)
         if self._account is not None and self.answered is not None:
-            self._account(request, self.answered, self.sent, time.monotonic() - started)
+            self._account(request, self.answered, self.sent, monotonic() - started)
 
     def _exchange(self, request: Request, keeps: bool) -> bool:
         response = self._forward(request)

@@ -56,9 +56,9 @@ _SERVER_ERROR: Final = 500
 class Exchange:
     """Carries one request to a server of a pool, and its response back.
 
-    ``opening`` is how the request begins. ``key`` is what hashing
-    policies hash. ``registry`` is where the pool has a successor after a reload; without it nobody waits for a server
-    that has room. ``preferred`` is the server whose client it is that asks.
+    ``opening`` is how the request begins. ``key`` is what hashing policies hash. ``registry`` is where the pool has a
+    successor after a reload; without it nobody waits for a server that has room. ``preferred`` is the server whose
+    client it is that asks.
     """
 
     __slots__ = (

@@ -8,12 +8,12 @@ left to read on it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
 from deston.balancer.pool import Lease
+from deston.clock import monotonic
 from deston.config.model import PoolConfig
 from deston.errors import BadResponse, StreamError
 from deston.l7.attempt import Rest
@@ -153,5 +153,5 @@ class Reading:
         if self._watch is not None:
             self._watch.end()
         give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0)
-        self._lease.lasted(time.monotonic() - self._sent)
+        self._lease.lasted(monotonic() - self._sent)
         self._lease.release()

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from deston.errors import DestonError, StreamError
 from deston.net.byte_stream import Bytes
+from deston.net.hub import Turn
 from deston.net.socket_errors import reason_of, translated, translated_tls
 from deston.net.stream import Stream
 
@@ -36,13 +37,14 @@ class TlsStream:
 
     __slots__ = (
         "_ahead", "_engine", "_failure", "_from_peer", "_fruitless", "_has_ended_writing", "_is_reset", "_owed",
-        "_stream", "_to_peer", "_unsent", "at_end", "home", "socket",
+        "_stream", "_to_peer", "_turn", "_unsent", "at_end", "home", "socket",
     )  # fmt: skip
 
     def __init__(
         self, stream: Stream, context: ssl.SSLContext, server_name: str = "", *, is_server: bool = False
     ) -> None:
         self._stream = stream
+        self._turn = Turn()
         self.home, self.socket = stream.home, stream.socket
         self._from_peer = ssl.MemoryBIO()
         self._to_peer = ssl.MemoryBIO()
@@ -94,7 +96,9 @@ class TlsStream:
 
     def read_when_ready(self, limit: int) -> bytes:
         """As ``read``, but wait first, unless something of the peer is here already."""
-        if not (self._ahead or self._from_peer.pending or self._engine.pending()):
+        if self._ahead or self._from_peer.pending or self._engine.pending():
+            self._turn.give_way()  # A wait would have done so.
+        else:
             self._flush()
             self._stream.wait_readable()
         return self.read(limit)

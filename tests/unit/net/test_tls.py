@@ -474,3 +474,32 @@ def test_an_end_is_not_quiet(certificate: Certificate, end: Any) -> None:
         wait_until(lambda: not stream.is_quiet(), "the end", gevent.sleep)
         assert stream.has_input()
         stream.close()
+
+
+@pytest.mark.interpreted
+def test_a_peer_that_is_ahead_does_not_hold_the_hub(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it is here already, in however many records, others get their turn between two reads."""
+    monkeypatch.setattr("deston.net.hub.LONGEST_TURN", 0.0)
+
+    def speak(secured: ssl.SSLSocket) -> None:
+        for _ in range(50):
+            secured.sendall(b"x")
+        secured.recv(1)
+
+    with TlsServer(certificate, speak) as server, in_good_time():
+        stream = connected(server, certificate)
+        wait_until(lambda: stream.has_input(), "the first record", gevent.sleep)
+        turns: list[int] = []
+        read = 0
+
+        def count() -> None:
+            while read < 50:
+                turns.append(read)
+                gevent.sleep(0)
+
+        counting = gevent.spawn(count)
+        while read < 50:
+            read += len(stream.read_when_ready(100))
+        counting.join()
+        assert len(turns) > 10
+        stream.close()
