@@ -114,7 +114,15 @@ def extensions() -> list[Extension]:
         print("without a C compiler and Python's headers Deston stays Python")
         return []
     calls = Extension("deston.net._calls", ["deston/net/_calls.c"])
-    return [calls] if "editable_wheel" in sys.argv else [calls, *compiled_modules()]
+    if "editable_wheel" in sys.argv:
+        return [calls]
+    try:
+        return [calls, *compiled_modules()]
+    except SystemExit:  # So mypyc ends, having said why.
+        if wish == "yes":
+            raise
+        print("mypyc cannot compile Deston here: it stays Python")
+        return [calls]
 
 
 def compiled_modules() -> list[Extension]:
