@@ -353,10 +353,12 @@ def test_what_is_remembered_of_heads_is_bounded() -> None:
     for number in range(3 * http1.MOST_KEPT):
         head = http1.parse_response_head(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\n" % number)
         assert head.fields == [(b"X", b"%d" % number)]
-        http1.parse_request_head(b"GET / HTTP/1.1\r\nX: %d\r\n\r\n" % number, 100, 10)
+        request = http1.parse_request_head(b"GET /%d HTTP/1.1\r\nX: %d\r\n\r\n" % (number, number), 100, 10)
+        assert (request.target, request.fields) == (b"/%d" % number, [(b"X", b"%d" % number)])
     large = b"HTTP/1.1 200 OK\r\nX: %b\r\n\r\n" % (b"y" * http1.LARGEST_KEPT)
     assert http1.parse_response_head(large) is not http1.parse_response_head(large)
-    for memory in (http1._request_fields, http1._response_heads):
+    assert http1.parse_request_head(b"GET /%b HTTP/1.1\r\n\r\n" % (b"y" * http1.LARGEST_KEPT), 3000, 10)
+    for memory in (http1._request_lines, http1._request_fields, http1._response_heads):
         assert 0 < len(memory._known) <= http1.MOST_KEPT
         assert max(map(len, memory._known)) <= http1.LARGEST_KEPT
 
