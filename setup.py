@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
-from setuptools.errors import CompileError, ExecError
 
 HERE = Path(__file__).parent
 
@@ -85,20 +84,9 @@ def read_version() -> str:
 
 
 def can_compile() -> bool:
-    """Whether a C compiler and Python's headers are here."""
-    from setuptools._distutils.ccompiler import new_compiler
-    from setuptools._distutils.sysconfig import customize_compiler
-
-    compiler = new_compiler()
-    customize_compiler(compiler)
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "probe.c"
-        source.write_text("#include <Python.h>\n", encoding="utf-8")
-        try:
-            compiler.compile([str(source)], folder, include_dirs=[sysconfig.get_path("include")])
-        except (CompileError, ExecError):
-            return False
-    return True
+    """Whether a C compiler and Python's headers are here; ``scripts/venv`` asks the same."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    return shutil.which(compiler) is not None and (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 
 def extensions() -> list[Extension]:
