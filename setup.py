@@ -23,12 +23,13 @@ HERE = Path(__file__).parent
 # references (limits), attributes that others add (errors), or inherits from a list (l7.fields).
 COMPILED = (
     "address", "clock", "repeats", "traffic", "waiting",
-    "balancer/histogram", "balancer/pool", "balancer/queue", "balancer/server",
+    "balancer/histogram", "balancer/pool", "balancer/queue", "balancer/registry", "balancer/server",
     "config/http_rules", "config/model",
-    "l7/admission", "l7/attempt", "l7/body", "l7/cache", "l7/client_body", "l7/connection", "l7/exchange", "l7/headers",
-    "l7/http1", "l7/incoming", "l7/leaving", "l7/opening", "l7/plan", "l7/proxy", "l7/reading", "l7/request",
-    "l7/retry", "l7/rewriting", "l7/routing", "l7/site", "l7/start", "l7/terms", "l7/way",
-    "net/byte_stream", "net/hub", "net/relay", "net/secure_relay", "net/socket_errors", "net/stream", "net/tls_stream",
+    "l7/admission", "l7/attempt", "l7/body", "l7/cache", "l7/client_body", "l7/connection", "l7/exchange",
+    "l7/headers", "l7/http1", "l7/incoming", "l7/leaving", "l7/opening", "l7/plan", "l7/proxy", "l7/reading",
+    "l7/request", "l7/retry", "l7/rewriting", "l7/routing", "l7/site", "l7/start", "l7/terms", "l7/way",
+    "net/byte_stream", "net/fake", "net/hub", "net/relay", "net/secure_relay", "net/socket_errors", "net/stream",
+    "net/tcp", "net/tls_stream",
 )  # fmt: skip
 # What setuptools is asked for when it builds what is installed; other commands only read the metadata.
 BUILDS = {"bdist_wheel", "build", "build_ext", "editable_wheel", "install"}

@@ -25,7 +25,8 @@ from deston.l7.http1 import ResponseHead
 from deston.l7.http2 import Http2Socket
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.tunnel import begin, carry
-from deston.net.stream import Stream, reset_on_close
+from deston.net.stream import Stream
+from deston.net.tcp import reset_on_close
 
 # Where the hook in ``gunicorn_conf`` leaves what the environ has no place for; the body object is all that hook and
 # application share.

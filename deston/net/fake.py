@@ -12,18 +12,19 @@ import math
 import os
 from collections.abc import Callable, Iterable
 
-from deston.errors import DestonError, StreamReset
-from deston.net.byte_stream import Bytes
+from deston.errors import DestonError, ReadTimeout, StreamReset
+from deston.net.byte_stream import Bytes, ByteStream
 
 
-class FakeStream:
+class FakeStream(ByteStream):
     """Reads from a script, keeps what is written.
 
     ``reads`` are the pieces in which the peer's bytes arrive (a piece larger than a read's limit is split), and the
     errors that reads end with; after the last of them the stream has ended. The peer takes ``takes`` bytes, and a
     write that goes beyond raises ``write_error``. ``speaks_after`` is the number of bytes written after which the
-    peer has sent something, unasked or early; ``quiet`` says whether the connection is fit to be used again.
-    ``deadline_s`` is the last time given by ``expire_after``, in seconds; None before the first.
+    peer has sent something, unasked or early; ``quiet`` says whether the connection is fit to be used again, and
+    ``has_been_quiet`` whether it looks so to who does not ask it; that is the same where it is not told.
+    ``deadlines`` are the times given by ``expire_after``, in seconds, each with how many bytes were written before.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class FakeStream:
         write_error: BaseException | None = None,
         speaks_after: float = math.inf,
         quiet: bool = True,
+        has_been_quiet: bool | None = None,
     ) -> None:
         self._script: list[bytes | BaseException] = [one for one in reads if one != b""]
         self._written = bytearray()
@@ -41,14 +43,20 @@ class FakeStream:
         self._write_error = write_error or StreamReset(os.strerror(errno.EPIPE))
         self._speaks_after = speaks_after
         self.quiet = quiet
+        self._has_been_quiet = has_been_quiet
         self.closed = False
         self.aborted = False
         #: Whether the peer has gone for good.
         self.broken = False
         self.write_timeout_s = 0.0
-        self.deadline_s: float | None = None
+        self.deadlines: list[tuple[int, float]] = []
         self.watched: Callable[[], object] | None = None
         self.interrupted: DestonError | None = None
+
+    @property
+    def deadline_s(self) -> float | None:
+        """The last of ``deadlines``, in seconds; None before the first."""
+        return self.deadlines[-1][1] if self.deadlines else None
 
     @property
     def written(self) -> bytes:
@@ -80,9 +88,12 @@ class FakeStream:
         """Keep ``data``; raises ``write_error`` where the peer does not take all of it."""
         self._require_open()
         room = self._takes - len(self._written)
-        self._written += data if len(data) <= room else data[: int(room)]
-        if len(data) > room:
-            raise self._write_error
+        if len(data) <= room:
+            self._written += data
+            return
+        taken = int(room)
+        self._written += data[:taken]
+        raise self._write_error
 
     def read_some(self, buffer: memoryview) -> Bytes:
         """As ``read``, up to the size of ``buffer``."""
@@ -100,9 +111,9 @@ class FakeStream:
     def limit_writes(self, seconds: float) -> None:
         self.write_timeout_s = seconds
 
-    def expire_after(self, seconds: float) -> None:
-        """Keep ``seconds`` as ``deadline_s``; no clock runs here."""
-        self.deadline_s = seconds
+    def expire_after(self, seconds: float, now: float = 0.0) -> None:
+        """Add ``seconds`` to ``deadlines``; no clock runs here."""
+        self.deadlines.append((len(self._written), seconds))
 
     def is_quiet(self) -> bool:
         """What ``quiet`` says, while open."""
@@ -110,8 +121,8 @@ class FakeStream:
 
     @property
     def has_been_quiet(self) -> bool:
-        """What ``is_quiet`` says."""
-        return self.is_quiet()
+        """What was told of it, else what ``is_quiet`` says."""
+        return self.is_quiet() if self._has_been_quiet is None else self._has_been_quiet
 
     def has_input(self) -> bool:
         """Whether ``speaks_after`` was reached, or the peer is not quiet."""
@@ -159,3 +170,33 @@ class FakeStream:
     def __repr__(self) -> str:
         state = "aborted" if self.aborted else "closed" if self.closed else "open"
         return f"<FakeStream {state}, {len(self._script)} reads left, {len(self._written)} bytes written>"
+
+
+class FakeStreamInTurn(FakeStream):
+    """Says each piece once so many bytes were sent to it, or once what it waits for was.
+
+    ``turns`` are what it waits for, as a number of bytes or as the end of what was written, with what it says then. A
+    read before its turn raises ``ReadTimeout``: where a socket would wait for ever, a standstill is seen at once.
+    """
+
+    def __init__(self, *turns: tuple[int | bytes, bytes]) -> None:
+        super().__init__(piece for _, piece in turns)
+        self._cues = [cue for cue, piece in turns if piece]
+
+    def read(self, limit: int) -> bytes:
+        """The next piece, once it is due."""
+        if self._cues and not self._is_due():
+            raise ReadTimeout("nothing moves any more")
+        before = len(self._script)
+        data = super().read(limit)
+        if self._cues and len(self._script) < before:
+            self._cues.pop(0)
+        return data
+
+    def has_input(self) -> bool:
+        """Whether the next piece is due."""
+        return bool(self._cues) and self._is_due()
+
+    def _is_due(self) -> bool:
+        cue = self._cues[0]
+        return self.written.endswith(cue) if isinstance(cue, bytes) else len(self.written) >= cue

@@ -25,6 +25,7 @@ TOLERANCE: Final = 0.25
 SCRATCH_SIZE: Final = 1 << 20
 
 Kind = TypeVar("Kind")
+_get_hub: Final = get_hub  # A compiler finds it at once by this.
 
 
 class Sweepable(Protocol):
@@ -85,7 +86,7 @@ class Home:
 
 def home() -> Home:
     """The home of the current hub."""
-    hub = get_hub()
+    hub = _get_hub()
     # Kept on the hub itself: where gevent has patched it, threading.local would mean the greenlet.
     found: Home | None = hub.__dict__.get("deston")
     if found is None:
@@ -96,9 +97,9 @@ def home() -> Home:
 def one_for_hub(factory: Callable[[], Kind]) -> Kind:
     """What ``factory`` makes, once for the current hub."""
     kinds = home().kinds
-    if factory not in kinds:
-        kinds[factory] = factory()
-    found: Kind = kinds[factory]
+    found: Kind | None = kinds.get(factory)
+    if found is None:
+        found = kinds[factory] = factory()
     return found
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import socket
-import struct
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,9 +18,10 @@ from typing import Any, Final
 from greenlet import getcurrent, greenlet
 
 from deston.clock import monotonic
-from deston.errors import DestonError, ReadTimeout, StreamError, WriteTimeout
+from deston.errors import DestonError, ReadTimeout, WriteTimeout
 from deston.net import hub as hubs
-from deston.net.byte_stream import Bytes
+from deston.net import tcp
+from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.socket_errors import translated
 
 try:
@@ -30,22 +30,24 @@ except ImportError:  # There was no compiler.
     from deston.net.calls import receive, transmit
 
 NEVER: Final = math.inf
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 READ: Final = 1
 WRITE: Final = 2
 # From this size on, copying bytes costs more than handing the kernel two pieces.
 _WORTH_A_CALL: Final = 16 * 1024
-# The states of a TCP connection whose peer has ended or reset it, as TCP_INFO begins with one: CLOSE, CLOSE_WAIT.
-_CLOSED: Final = 7
-_ENDED: Final = 8
 _CLOSED_DESCRIPTOR: Final = -1
+_NOTHING_CAME: Final = "nothing was received in time"
+_NOTHING_WENT: Final = "nothing could be sent in time"
 
 
 # What ``hub.switch()`` does but for looking whether the greenlet that waits wants to be told, as none of ours does.
 _switch_to: Final = greenlet.switch
+# A compiler finds these at once, and what was imported by its name anew each time.
+_current: Final = getcurrent
+_receive: Final = receive
+_transmit: Final = transmit
 
 
-class Stream:
+class Stream(ByteStream):
     """A connected non-blocking TCP or unix socket.
 
     Errors of the socket arrive as ``StreamError`` and its kinds; a deadline that passes while a greenlet waits
@@ -53,8 +55,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_descriptor", "_is_swept", "_reader", "_timeout", "_waiter", "_writer",
-        "_write_timeout", "deadline", "home", "socket",
+        "_descriptor", "_is_swept", "_reader", "_waiter", "_waits_to_read", "_watched", "_watches_reads",
+        "_write_timeout", "_writer", "deadline", "home", "socket",
     )  # fmt: skip
 
     def __init__(self, raw: RawSocket) -> None:
@@ -67,9 +69,12 @@ class Stream:
         self._is_swept = False
         self._reader: Any = None
         self._writer: Any = None
-        # The greenlet that waits, and what it is thrown at the deadline.
+        # Whether the hub watches for what the peer sends, and who is told of it where no greenlet waits for it.
+        self._watches_reads = False
+        self._watched: Callable[[], object] | None = None
+        # The greenlet that waits, and what for.
         self._waiter: greenlet | None = None
-        self._timeout: type[StreamError] = ReadTimeout
+        self._waits_to_read = False
 
     def read(self, limit: int) -> bytes:
         """Receive up to ``limit`` bytes, at least one; empty at the end of the stream."""
@@ -89,7 +94,7 @@ class Stream:
 
     def _receive(self, limit: int) -> bytes | None:
         try:
-            return receive(self._descriptor, limit)
+            return _receive(self._descriptor, limit)
         except OSError as error:
             raise translated(error) from error
 
@@ -146,7 +151,7 @@ class Stream:
 
     def _transmit(self, data: Bytes) -> int:
         try:
-            return transmit(self._descriptor, data)
+            return _transmit(self._descriptor, data)
         except OSError as error:
             raise translated(error) from error
 
@@ -158,7 +163,7 @@ class Stream:
         if self._waiter is not None:
             return 0
         try:
-            return transmit(self._descriptor, data)
+            return _transmit(self._descriptor, data)
         except OSError:
             return 0
 
@@ -166,34 +171,46 @@ class Stream:
         """Wait until a read would return; raises ``ReadTimeout`` at the deadline.
 
         The watcher goes on afterwards, because most reads are followed by another wait: starting and stopping it each
-        time costs calls of the system. It stops itself where the peer sends what nobody waits for.
+        time costs calls of the system. It stops where the peer sends what nobody waits for.
         """
-        current = getcurrent()
-        self._call_when_readable(current.switch)
-        self._timeout = ReadTimeout
-        self._waiter = current
+        self._watch_reads()
+        self._waits_to_read = True
+        self._waiter = _current()
         try:
             _switch_to(self.home.hub)
         except BaseException:
-            self._reader.stop()
+            self._stop_watching_reads()
             raise
         finally:
             self._waiter = None
-        self._reader.callback = self._reader.stop
 
-    def _call_when_readable(self, callback: Callable[..., object]) -> None:
-        watcher = self._reader or self.reader
-        if watcher.active:  # Then nothing but the callback is new, and starting it would look at much more.
-            watcher.callback = callback
+    def _watch_reads(self) -> None:
+        self._watched = None
+        if not self._watches_reads:
+            self._watches_reads = True
+            self.reader.start(self._has_news)
+
+    def _stop_watching_reads(self) -> None:
+        self._watches_reads = False
+        if self._reader is not None:
+            self._reader.stop()
+
+    def _has_news(self) -> None:
+        """The peer has sent something, or ended: tell who waits for it; runs in the hub."""
+        waiter = self._waiter
+        if waiter is not None and self._waits_to_read:
+            _switch_to(waiter)
+        elif self._watched is not None:
+            self._watched()
         else:
-            watcher.start(callback)
+            self._stop_watching_reads()
 
     def wait_writable(self) -> None:
         """Wait until a write would take something; raises ``WriteTimeout`` at the deadline."""
         if self._write_timeout:
             self.expire_after(self._write_timeout)
-        watcher, current = self.writer, getcurrent()
-        self._timeout = WriteTimeout
+        watcher, current = self.writer, _current()
+        self._waits_to_read = False
         self._waiter = current
         watcher.start(current.switch)
         try:
@@ -208,9 +225,8 @@ class Stream:
         A wait for reading takes its place.
         """
         if callback is not None:
-            self._call_when_readable(callback)
-        elif self._reader is not None:
-            self._reader.callback = self._reader.stop
+            self._watch_reads()
+        self._watched = callback
 
     def interrupt(self, error: DestonError) -> None:
         """Wake the greenlet that waits, if there is one, with ``error``; for callbacks, which run in the hub."""
@@ -219,9 +235,11 @@ class Stream:
 
     @property
     def reader(self) -> Any:
-        """The watcher for reading, made on first use and kept for the stream's life."""
+        """The watcher for reading, for who waits by callbacks of their own; made on first use, kept for life."""
         if self._reader is None:
             self._reader = self.home.io(self._descriptor, READ)
+        elif self._watches_reads:
+            self._stop_watching_reads()
         return self._reader
 
     @property
@@ -235,7 +253,7 @@ class Stream:
         """How long the peer may take nothing of what is written, from when it does not; 0 for the deadline alone."""
         self._write_timeout = seconds
 
-    def expire_after(self, seconds: float) -> None:
+    def expire_after(self, seconds: float, now: float = 0.0) -> None:
         """Give what is waited for from now on so much time; ``math.inf`` for no limit."""
         if seconds == NEVER:
             self.deadline = NEVER
@@ -245,12 +263,13 @@ class Stream:
             self.home.sweeper.watched.add(self)
         if seconds < 1.0 / hubs.TOLERANCE:
             self.home.sweeper.refine(seconds)
-        self.deadline = monotonic() + seconds
+        self.deadline = (now or monotonic()) + seconds
 
     def sweep(self, now: float) -> None:
         """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
         if now > self.deadline and self._waiter is not None:
-            self._waiter.throw(self._timeout(_TOO_LATE[self._timeout]))
+            late = ReadTimeout(_NOTHING_CAME) if self._waits_to_read else WriteTimeout(_NOTHING_WENT)
+            self._waiter.throw(late)
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
@@ -269,7 +288,7 @@ class Stream:
     @property
     def has_been_quiet(self) -> bool:
         """Whether the hub has seen nothing of the peer since the last wait: weaker than ``is_quiet``, but no call."""
-        return self._reader is not None and bool(self._reader.active)
+        return self._watches_reads
 
     def has_ended(self) -> bool:
         """Whether the peer has ended or broken off, and nothing of it is left to read."""
@@ -282,17 +301,11 @@ class Stream:
 
     def is_ending(self) -> bool:
         """Whether the peer has ended or broken off, be there something left to read or not; for TCP."""
-        return self._state() in (_CLOSED, _ENDED)
+        return tcp.is_ending(self.socket)
 
     def is_broken(self) -> bool:
         """Whether the peer has broken off, in both directions; of a unix socket, only a write tells."""
-        return self.socket.family != socket.AF_UNIX and self._state() == _CLOSED
-
-    def _state(self) -> int:
-        try:
-            return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        except OSError:
-            return _CLOSED
+        return tcp.is_broken(self.socket)
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more will come, and go on reading."""
@@ -303,12 +316,13 @@ class Stream:
 
     def stop_watching(self) -> None:
         """Call nobody back any more."""
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
+        self._stop_watching_reads()
+        if self._writer is not None:
+            self._writer.stop()
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
+        self._watches_reads = False
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -323,7 +337,7 @@ class Stream:
 
     def reset_when_closed(self) -> None:
         """Let the closing send a reset, so that the peer cannot take what came for all."""
-        reset_on_close(self.socket)
+        tcp.reset_on_close(self.socket)
 
     def abort(self) -> None:
         """Close with a reset."""
@@ -332,15 +346,3 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream {self._descriptor}>"
-
-
-def reset_on_close(raw: Any) -> None:
-    """Make the closing of a socket send a reset, where it is a TCP socket that is still open."""
-    if raw.fileno() >= 0 and raw.family != socket.AF_UNIX:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-
-
-_TOO_LATE: Final[dict[type[StreamError], str]] = {
-    ReadTimeout: "nothing was received in time",
-    WriteTimeout: "nothing could be sent in time",
-}

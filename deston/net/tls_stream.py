@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from deston.errors import DestonError, StreamError
-from deston.net.byte_stream import Bytes
+from deston.net.byte_stream import Bytes, ByteStream
 from deston.net.hub import Turn
 from deston.net.socket_errors import reason_of, translated, translated_tls
 from deston.net.stream import Stream
@@ -28,7 +28,7 @@ MOST_UNSENT: Final = 64 * 1024
 MOST_FRUITLESS: Final = 128 * 1024
 
 
-class TlsStream:
+class TlsStream(ByteStream):
     """One side of TLS on a stream.
 
     For greenlets it is a ``ByteStream``; see there for what each method does. For a relay it has ``receive`` and
@@ -242,8 +242,8 @@ class TlsStream:
         if is_told:
             self._stream.shutdown_write()
 
-    def expire_after(self, seconds: float) -> None:
-        self._stream.expire_after(seconds)
+    def expire_after(self, seconds: float, now: float = 0.0) -> None:
+        self._stream.expire_after(seconds, now)
 
     def limit_writes(self, seconds: float) -> None:
         self._stream.limit_writes(seconds)

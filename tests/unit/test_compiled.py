@@ -60,6 +60,14 @@ def test_types_are_what_they_say(path: str) -> None:
     assert "type: ignore" not in (ROOT / path).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_no_class_has_a_metaclass(path: str) -> None:
+    """mypyc gives their instances weak references, and frees an instance without telling those: Python then crashes."""
+    classes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
+    found = [node.name for node in classes if node.keywords or "ABC" in map(ast.unparse, node.bases)]
+    assert found == []
+
+
 def test_who_inherits_from_what_is_compiled_is_compiled() -> None:
     """Python cannot: its class statement raises ``TypeError`` then."""
     compiled = {f"deston.{name.replace('/', '.')}" for name in NAMES}

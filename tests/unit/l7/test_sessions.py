@@ -17,6 +17,7 @@ from deston.l7.request import Request, Response, Tunnel
 from deston.l7.responding import ClientCut, after_tunnel
 from deston.l7.sessions import OfVisits, OfWsgi
 from deston.l7.visit import Visits
+from deston.net.fake import FakeStream
 from deston.net.stream import Stream
 from deston.sessions.entry import Entry
 from tests.builders import make_pool, make_server_config
@@ -273,6 +274,6 @@ def test_the_end_of_a_tunnel_of_a_wsgi_server_is_logged_as_it_was() -> None:
     client_carries: Any = type("Client", (), {"carry": staticmethod(carry), "reset": client.reset})()
     response = Response(101, b"Switching Protocols", [], 0, close=lambda: closed.append(True))
     with pytest.raises(ClientCut) as caught:
-        after_tunnel(response, Tunnel(None, b"", 1.0, 1.0, lambda *both: None), client_carries, log)  # type: ignore[arg-type]
+        after_tunnel(response, Tunnel(FakeStream(), b"", 1.0, 1.0, lambda *both: None), client_carries, log)  # type: ignore[arg-type]
     assert log.ended == [(0, caught.value)]
     assert closed == [True]

@@ -8,7 +8,7 @@ import pytest
 
 from deston.errors import ReadTimeout, StreamReset, WriteTimeout
 from deston.net.byte_stream import ByteStream
-from deston.net.fake import FakeStream
+from deston.net.fake import FakeStream, FakeStreamInTurn
 
 
 def test_it_is_a_byte_stream() -> None:
@@ -71,14 +71,39 @@ def test_a_stream_that_is_not_quiet() -> None:
     assert stream.has_input()
 
 
+def test_a_stream_that_only_looks_quiet() -> None:
+    """Whether anything was seen of the peer may be told apart from whether it is quiet."""
+    assert FakeStream().has_been_quiet
+    assert not FakeStream(quiet=False).has_been_quiet
+    assert FakeStream(quiet=False, has_been_quiet=True).has_been_quiet
+
+
+def test_a_peer_that_speaks_in_turn() -> None:
+    """A piece is there once so much, or what it waits for, was written; a read before that is a standstill."""
+    stream = FakeStreamInTurn((0, b"hello"), (2, b"two"), (b"!", b"bye"))
+    assert stream.read(100) == b"hello"
+    assert not stream.has_input()
+    with pytest.raises(ReadTimeout):
+        stream.read(100)
+    stream.write(b"ab")
+    assert stream.has_input()
+    assert [stream.read(2), stream.read(2)] == [b"tw", b"o"]
+    stream.write(b"c!")
+    assert stream.read(100) == b"bye"
+    assert not stream.has_input()
+    assert stream.read(100) == b""
+
+
 def test_the_deadline_is_kept() -> None:
     """The last deadline can be asked for, in seconds; there is none at first."""
     stream = FakeStream()
     assert stream.deadline_s is None
     stream.expire_after(2.5)
     assert stream.deadline_s == 2.5
+    stream.write(b"abc")
     stream.expire_after(math.inf)
     assert stream.deadline_s == math.inf
+    assert stream.deadlines == [(0, 2.5), (3, math.inf)]
 
 
 def test_a_closed_stream_neither_reads_nor_writes() -> None:

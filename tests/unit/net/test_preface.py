@@ -41,7 +41,7 @@ def test_the_time_is_for_all_of_it() -> None:
     preface.end()
     assert stream.deadline_s is None
     preface.look(lambda data: data or None, 10)
-    stream.deadline_s = 3
+    stream.expire_after(3)
     preface.look(lambda data: data if len(data) > 1 else None, 10)
     assert stream.deadline_s == 3
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from deston.errors import ReadTimeout, StreamError, StreamReset, WriteTimeout
 from deston.net import hub as hubs
 from deston.net.byte_stream import ByteStream
-from deston.net.stream import NEVER, Stream, reset_on_close
+from deston.net.stream import NEVER, Stream
+from deston.net.tcp import reset_on_close
 from tests.peers import READ_SIZE, reset, wait_until
 from tests.wires import SMALL_BUFFER, fill, in_good_time, read_all, tcp_pair, unix_pair
 
@@ -31,7 +32,7 @@ Wait = Callable[[Stream], object]
 
 
 def watchers_at_work(stream: Stream) -> list[bool]:
-    return [stream.reader.active, stream.writer.active]
+    return [watcher is not None and watcher.active for watcher in (stream._reader, stream._writer)]
 
 
 def test_it_is_a_byte_stream() -> None:
@@ -133,6 +134,16 @@ def test_a_stream_can_be_used_on_after_a_timeout() -> None:
         stream.expire_after(60)
         gevent.spawn_later(0.01, far.sendall, b"late")
         assert stream.read(10) == b"late"
+        stream.close()
+
+
+def test_a_deadline_counts_from_the_time_that_was_told() -> None:
+    """Whoever has just looked at the clock hands the time in, however late it is by now."""
+    with tcp_pair() as (near, _), in_good_time():
+        stream = Stream(near)
+        stream.expire_after(60, time.monotonic() - 60)
+        with pytest.raises(ReadTimeout):
+            stream.read(1)
         stream.close()
 
 
@@ -291,6 +302,41 @@ def test_quiet_means_silent_and_open() -> None:
         stream = Stream(near)
         reset(far)
         wait_until(lambda: not stream.is_quiet(), "the reset", gevent.sleep)
+        stream.close()
+
+
+def test_a_wait_takes_the_place_of_who_is_told() -> None:
+    """One is called back while nobody waits; a read takes its place, and afterwards nobody is called."""
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        told: list[bytes] = []
+        stream.watch(lambda: told.append(stream.read(100)))
+        far.sendall(b"told")
+        wait_until(lambda: told == [b"told"], "the call", gevent.sleep)
+        assert stream.has_been_quiet
+        gevent.spawn_later(0.01, far.sendall, b"read")
+        assert stream.read(100) == b"read"
+        far.sendall(b"unasked")
+        wait_until(lambda: not stream.has_been_quiet, "the end of the watch", gevent.sleep)
+        assert told == [b"told"]
+        stream.close()
+
+
+def test_a_wait_after_somebody_else_had_the_watcher() -> None:
+    """Whoever waits by callbacks of their own takes the watcher over, and a later read takes it back."""
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        gevent.spawn_later(0.01, far.sendall, b"first")
+        assert stream.read(100) == b"first"
+        called: list[int] = []
+        stream.reader.start(called.append, 1)
+        assert not stream.has_been_quiet
+        far.sendall(b"second")
+        wait_until(lambda: called != [], "the call", gevent.sleep)
+        stream.reader.stop()
+        assert stream.read(100) == b"second"
+        gevent.spawn_later(0.01, far.sendall, b"third")
+        assert stream.read(100) == b"third"
         stream.close()
 
 
