@@ -25,9 +25,9 @@ COMPILED = (
     "address", "clock", "repeats", "traffic", "waiting",
     "balancer/histogram", "balancer/pool", "balancer/queue", "balancer/registry", "balancer/server",
     "config/http_rules", "config/model",
-    "l7/admission", "l7/attempt", "l7/body", "l7/cache", "l7/client_body", "l7/connection", "l7/exchange",
+    "l7/admission", "l7/attempt", "l7/body", "l7/cache", "l7/client_body", "l7/connection", "l7/exchange", "l7/front",
     "l7/headers", "l7/http1", "l7/incoming", "l7/leaving", "l7/opening", "l7/plan", "l7/proxy", "l7/reading",
-    "l7/request", "l7/retry", "l7/rewriting", "l7/routing", "l7/site", "l7/start", "l7/terms", "l7/way",
+    "l7/request", "l7/retry", "l7/rewriting", "l7/routing", "l7/site", "l7/start", "l7/stopping", "l7/terms", "l7/way",
     "net/byte_stream", "net/fake", "net/hub", "net/relay", "net/secure_relay", "net/socket_errors", "net/stream",
     "net/tcp", "net/tls_stream",
 )  # fmt: skip

@@ -24,13 +24,16 @@ from deston.net.hub import Turn
 MOST_INTERIM: Final = 100
 
 
-def send(incoming: Incoming, request: Request, head: bytes, server: Server, timeout: float) -> ResponseHead | None:
+def send(
+    incoming: Incoming, request: Request, head: bytes, server: Server, timeout: float, now: float
+) -> ResponseHead | None:
     """Send a request, which begins with ``head``; the head of the response where that came before all was sent.
 
-    ``timeout`` is how long the server may take nothing, in seconds. Raises ``StreamError``, and what the body raises.
+    ``timeout`` is how long the server may take nothing, in seconds, ``now`` the time on the monotonic clock. Raises
+    ``StreamError``, and what the body raises.
     """
     stream = incoming.stream
-    stream.expire_after(timeout)
+    stream.expire_after(timeout, now)
     if request.body is NO_BODY:
         stream.write(head)
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from deston.address import Address
 from deston.balancer.server import Server
-from deston.clock import monotonic
 from deston.l7.incoming import Incoming
 from deston.net import hub as hubs
 from deston.net.byte_stream import ByteStream
@@ -45,8 +44,8 @@ class ConnectionCache:
         self._sweeper = hubs.sweeper()
         self._sweeper.watched.add(self)
 
-    def take(self, server: Server, is_replayable: bool = False) -> ServerConnection | None:
-        """An idle connection that is still open, or None.
+    def take(self, server: Server, is_replayable: bool, now: float) -> ServerConnection | None:
+        """An idle connection that is still open, or None; ``now`` is the time on the monotonic clock.
 
         Where a request is replayable, what the hub has seen of the connection is enough: the server may be closing it
         at this moment in any case.
@@ -55,7 +54,7 @@ class ConnectionCache:
         while idle:
             one = idle.pop()
             # Nearly always it is the same address, and to compare two costs a call.
-            if one.until > monotonic() and (one.endpoint is server.endpoint or one.endpoint == server.endpoint):
+            if one.until > now and (one.endpoint is server.endpoint or one.endpoint == server.endpoint):
                 stream = one.stream
                 if (is_replayable and one.is_certain and stream.has_been_quiet) or stream.is_quiet():
                     self.reused += 1
@@ -64,8 +63,8 @@ class ConnectionCache:
             one.stream.close()
         return None
 
-    def put(self, connection: ServerConnection, seconds: float, most: int, oldest: float = float("inf")) -> None:
-        """Keep a connection for ``seconds``, and until it is as old as ``oldest`` in seconds.
+    def put(self, connection: ServerConnection, seconds: float, most: int, oldest: float, now: float) -> None:
+        """Keep a connection for ``seconds`` from ``now``, and until it is as old as ``oldest`` in seconds.
 
         It is closed where ``most`` are kept already.
         """
@@ -79,7 +78,7 @@ class ConnectionCache:
         if seconds < self._finest:
             self._finest = seconds
             self._sweeper.refine(seconds)
-        connection.until = min(monotonic() + seconds, connection.opened + oldest)
+        connection.until = min(now + seconds, connection.opened + oldest)
         idle.append(connection)
 
     def sweep(self, now: float) -> None:

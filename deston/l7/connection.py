@@ -28,12 +28,14 @@ from deston.errors import (
 from deston.l7 import http1
 from deston.l7.answers import refusal
 from deston.l7.body import NO_BODY, RequestBody
+from deston.l7.cache import connection_cache
 from deston.l7.client_body import ClientBody
 from deston.l7.headers import interim_response
 from deston.l7.http1 import Framing, RequestHead, ResponseHead
 from deston.l7.incoming import Incoming
 from deston.l7.request import Request, Response, Tunnel
 from deston.l7.start import start
+from deston.l7.stopping import Stopping
 from deston.l7.terms import Terms, terms_of, underscores
 from deston.l7.tunnel import begin, carry
 from deston.net.byte_stream import ByteStream
@@ -62,15 +64,15 @@ def _refused_plainly(listener: ListenerConfig, error: DestonError, peer: str, sc
 class ClientConnection:
     """One client's connection.
 
-    ``peer`` is the client's address, empty for a unix socket. ``is_stopping`` says that no further request is to
+    ``peer`` is the client's address, empty for a unix socket. Once ``stopping`` is on, no further request is to
     follow. ``account`` is told of each exchange, if there is one. ``identity`` are the field lines that tell servers of
     the client's certificate. ``refuse`` answers what cannot be read as a request.
     """
 
     __slots__ = (
-        "_account", "_body", "_forward", "_has_said_all", "_identity", "_incoming", "_is_stopping", "_left",
-        "_minor_version", "_peer", "_refuse", "_scheme", "_stream", "_tls_version", "_tunnel", "_turn",
-        "_underscores", "answered", "is_idle", "listener", "parks_after", "request", "rest_of_wait", "sent",
+        "_account", "_body", "_cache", "_forward", "_has_said_all", "_identity", "_incoming", "_left", "_minor_version",
+        "_peer", "_refuse", "_scheme", "_stopping", "_stream", "_tls_version", "_tunnel", "_turn", "_underscores",
+        "answered", "is_idle", "listener", "parks_after", "request", "rest_of_wait", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +82,7 @@ class ClientConnection:
         peer: str,
         scheme: str,
         forward: Forward,
-        is_stopping: Callable[[], bool],
+        stopping: Stopping,
         account: Account | None = None,
         tunnel: Carry = carry,
         identity: bytes = b"",
@@ -97,11 +99,12 @@ class ClientConnection:
         self._peer = peer
         self._scheme = scheme
         self._forward = forward
-        self._is_stopping = is_stopping
+        self._stopping = stopping
         self._account = account
         self._tunnel = tunnel
         self._identity = identity
         self._left: float = listener.max_requests or math.inf
+        self._cache = connection_cache()
         self._body: ClientBody | None = None
         self._has_said_all = False
         self._minor_version = 1
@@ -155,7 +158,7 @@ class ClientConnection:
                 return True
         self.is_idle, self.request = True, None
         seconds = self.listener.keepalive_timeout
-        if self._is_stopping():
+        if self._stopping.is_on:
             seconds = min(seconds, WAIT_WHEN_STOPPING)
         self._stream.expire_after(min(seconds, self.parks_after))
         try:
@@ -164,7 +167,7 @@ class ClientConnection:
             if self._stream.has_input():  # It came in the turn of the loop in which the time was over.
                 self._stream.expire_after(self.listener.header_timeout)
                 return incoming.has_more()
-            self.rest_of_wait = 0.0 if self._is_stopping() else seconds - min(seconds, self.parks_after)
+            self.rest_of_wait = 0.0 if self._stopping.is_on else seconds - min(seconds, self.parks_after)
             return False
         finally:
             self.is_idle = False
@@ -215,7 +218,7 @@ class ClientConnection:
             return self._switch(response, response.tunnel)
         # Judged before the response is sent, behind which nothing is read any more.
         self._has_said_all = not keeps and request.body.is_read and self._incoming.is_empty
-        keep = keeps and not response.last and self._left > 0 and not self._is_stopping()
+        keep = keeps and not response.last and self._left > 0 and not self._stopping.is_on
         return self._answer(response, request.body, request.method, request.minor_version, keep)
 
     def _read_head(self) -> RequestHead:
@@ -246,7 +249,7 @@ class ClientConnection:
         return Request(
             self.listener, head.method, head.target, terms.passed_on, body, self._peer, self._scheme,
             head.minor_version, terms.upgrade, terms.expects, self._interim, head.minor_version > 0, self._stream,
-            self._identity, tls_version=self._tls_version,
+            self._identity, tls_version=self._tls_version, cache=self._cache,
         )  # fmt: skip
 
     def _interim(self, head: ResponseHead) -> None:

@@ -110,13 +110,17 @@ class Exchange:
         pool = self._pool
         try:
             # What nearly always happens is not worth a call.
-            lease = self._lease_when_free() if pool.queue.waiting else pool.lease(self._key, (), self._preferred)
+            first = None if pool.queue.waiting else pool.lease(self._key, (), self._preferred)
         except AllServersFull:
-            lease = self._lease_when_free()
+            first = None
+        if first is None:
+            lease, now = self._lease_when_free(), monotonic()
+        else:
+            lease = first
         while True:
             self.server, request.lease = lease.server, lease
             try:
-                response = self._try(lease)
+                response = self._try(lease, now)
                 if self._config.mark_statuses:
                     lease.judge(response.status)
                 if response.status not in self._config.retry_on.statuses:
@@ -133,7 +137,7 @@ class Exchange:
             except BaseException:
                 lease.release()
                 raise
-            lease = following
+            lease, now = following, monotonic()
 
     def _lease_when_free(self) -> Lease:
         """A lease after a while in the pool's queue: all servers are full, or others wait already."""
@@ -193,7 +197,7 @@ class Exchange:
     def _replayable(self) -> bool:
         return self._is_safe and self._request.body.replayable
 
-    def _try(self, lease: Lease) -> Response:
+    def _try(self, lease: Lease, now: float) -> Response:
         record = self._request.record
         if record is not None:
             record.tries += 1
@@ -202,9 +206,12 @@ class Exchange:
         if lease.server.is_hosted:
             return self._call(lease)
         try:
-            connection = self._cache.take(lease.server, self._replayable)
-            response = None if connection is None else self._try_cached(connection, lease)
-            return response or self._exchange(self._connect_to(lease), lease)
+            connection = self._cache.take(lease.server, self._replayable, now)
+            response = None if connection is None else self._try_cached(connection, lease, now)
+            if response is not None:
+                return response
+            connection = self._connect_to(lease)
+            return self._exchange(connection, lease, connection.opened)
         except ConnectError:
             raise
         except (StreamError, BadResponse):
@@ -225,13 +232,13 @@ class Exchange:
         lease.answered(answered_after)
         return response
 
-    def _try_cached(self, connection: ServerConnection, lease: Lease) -> Response | None:
+    def _try_cached(self, connection: ServerConnection, lease: Lease, now: float) -> Response | None:
         """The response over an idle connection; None where the server was just closing it.
 
         That is no fault of the server and costs no try (defaults.md, "Stale pooled connection").
         """
         try:
-            return self._exchange(connection, lease)
+            return self._exchange(connection, lease, now)
         except (StreamReset, StreamEnded):
             if not self._replayable:
                 raise
@@ -256,13 +263,13 @@ class Exchange:
             record.connect = opened - began
         return ServerConnection(server, endpoint, stream, opened)
 
-    def _exchange(self, connection: ServerConnection, lease: Lease) -> Response:
+    def _exchange(self, connection: ServerConnection, lease: Lease, now: float) -> Response:
         stream, incoming, request = connection.stream, connection.incoming, self._request
         timeout = self._config.server_timeout
         watch: ClientWatch | None = None
         try:
-            early = send(incoming, request, self._opening.to(lease.server), lease.server, timeout)
-            sent = monotonic()
+            early = send(incoming, request, self._opening.to(lease.server), lease.server, timeout, now)
+            sent = now if request.body is NO_BODY else monotonic()
             if request.stream is not None:
                 watch = ClientWatch(request.stream, stream, early is None and request.minor_version > 0)
             head = early or read_head(incoming, request, timeout)
@@ -274,7 +281,8 @@ class Exchange:
             stream.close() if isinstance(error, StreamError) else stream.abort()
             raise
         idle_seconds = 0.0
-        answered_after = monotonic() - sent
+        answered = monotonic()
+        answered_after = answered - sent
         if request.record is not None:
             request.record.first_byte = answered_after
         if early is None:
@@ -287,7 +295,8 @@ class Exchange:
                     if watch is not None:
                         watch.end()
                     lease.lasted(answered_after)
-                    return self._at_once(connection, lease, head, plan, whole, idle_seconds)
+                    give_back(connection, self._cache, self._config, idle_seconds, answered)
+                    return self._at_once(lease, head, plan, whole)
         if watch is not None and head.status == http1.SWITCHING:
             watch.end()  # The relay sees for itself.
             watch = None
@@ -304,13 +313,10 @@ class Exchange:
             trailers=reading.trailers, is_at_hand=reading.is_at_hand, send_to=reading.send_to,
         )  # fmt: skip
 
-    def _at_once(
-        self, connection: ServerConnection, lease: Lease, head: ResponseHead, plan: Plan, whole: Bytes, idle: float
-    ) -> Response:
-        """A response that is there as a whole: nothing of it holds the connection or the lease."""
+    def _at_once(self, lease: Lease, head: ResponseHead, plan: Plan, whole: Bytes) -> Response:
+        """A response that is there as a whole: nothing of it holds the lease."""
         lease.server.bytes_out += len(whole)
         self._request.carried.sent += len(whole)
-        give_back(connection, self._cache, self._config, idle)
         lease.release()
         return Response(head.status, head.reason, plan.fields, plan.length, whole=whole)
 

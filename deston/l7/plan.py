@@ -19,6 +19,9 @@ from deston.l7.request import Request
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"timeout=([0-9]{1,6})", re.IGNORECASE)
 # A server counts from when it sent, we from when we received.
 KEEP_ALIVE_MARGIN: Final = 1.0
+# By what a plan is known besides the head: whether HEAD asked for it, trailers are taken, and Via is added. A string
+# keeps its hash, a tuple does not.
+_KEYS: Final = [f"plan {kind}" for kind in range(8)]
 
 
 class Plan(NamedTuple):
@@ -36,7 +39,7 @@ class Plan(NamedTuple):
 
 def plan_of(head: ResponseHead, request: Request) -> Plan:
     """What follows from a head; raises ``BadResponse`` where its framing is in doubt."""
-    key = (plan_of, request.method == b"HEAD", request.takes_trailers, request.listener.via)
+    key = _KEYS[(request.method == b"HEAD") + 2 * request.takes_trailers + 4 * request.listener.via]
     plan: Plan | None = head.fields.kept.get(key)
     if plan is None:
         framing, length = http1.response_framing(request.method, head)

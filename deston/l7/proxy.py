@@ -29,6 +29,7 @@ from deston.l7.cache import connection_cache
 from deston.l7.exchange import Connect, Exchange
 from deston.l7.fields import Fields, Named
 from deston.l7.hashing import hash_keys
+from deston.l7.headers import peer_lines
 from deston.l7.opening import Opening
 from deston.l7.request import Request, Response, read_target
 from deston.l7.retry import RetryBudget
@@ -151,9 +152,10 @@ class Proxy:
         if self._keys and pool.name in self._keys:
             key = self._keys[pool.name](fields.named, target) or key
         budget = self._budgets[pool.name]
-        return Exchange(
-            pool, request, opening, self._connect, connection_cache(), budget, key, self.registry, preferred
-        )
+        cache = request.cache
+        if cache is None:
+            cache = connection_cache()
+        return Exchange(pool, request, opening, self._connect, cache, budget, key, self.registry, preferred)
 
     def _open(self, pool: Pool, server: Server) -> ByteStream:
         endpoint, config = server.endpoint_or_fail(), pool.config
@@ -201,16 +203,17 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
         told = _kept_lines(request, fields, request.peer, host, True, listener.forwarded)
         return told + request.identity + request.added
     # All else that matters follows from the fields, where these come from a head that repeats.
-    key = (listener.name, request.scheme, request.minor_version)
-    found: tuple[ListenerConfig, bytes] | None = fields.kept.get(key)
-    if found is None or found[0] is not listener:
+    scheme = request.scheme
+    key = listener.name if request.minor_version else (listener.name, 0)
+    found: tuple[ListenerConfig, str, bytes] | None = fields.kept.get(key)
+    if found is not None and found[0] is listener and found[1] == scheme:
+        lines = found[2]
+    else:
         lines = _kept_lines(request, fields, "", host, False, listener.forwarded - _RFC7239)
         if b"host" in fields.named:  # Else the host is in the target.
-            fields.kept[key] = listener, lines
-    else:
-        lines = found[1]
+            fields.kept[key] = listener, scheme, lines
     if listener.forwarded == _X_FORWARDED:
-        lines += headers.peer_lines(request.peer)
+        lines += peer_lines(request.peer)
         return lines + request.identity + request.added if request.identity or request.added else lines
     return lines + _told_otherwise(request, host, listener.forwarded) + request.identity + request.added
 
@@ -221,7 +224,7 @@ _X_FORWARDED: Final = frozenset({Forwarded.X_FORWARDED})
 
 def _told_otherwise(request: Request, host: bytes, forms: frozenset[Forwarded]) -> bytes:
     """What tells the server of the peer where that is not by ``X-Forwarded-For`` alone."""
-    lines = headers.peer_lines(request.peer) if Forwarded.X_FORWARDED in forms else b""
+    lines = peer_lines(request.peer) if Forwarded.X_FORWARDED in forms else b""
     if Forwarded.RFC7239 in forms:
         lines += headers.forwarded_line(request.peer, request.scheme, host)
     return lines

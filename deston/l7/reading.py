@@ -36,12 +36,14 @@ LARGEST_READ: Final = 1 << 20
 Piece = TypeVar("Piece", bytes, Bytes)
 
 
-def give_back(connection: ServerConnection, cache: ConnectionCache, config: PoolConfig, idle_seconds: float) -> None:
+def give_back(
+    connection: ServerConnection, cache: ConnectionCache, config: PoolConfig, idle_seconds: float, now: float
+) -> None:
     """Keep a connection on which nothing is left to read for the next exchange, where it is fit for one."""
     if not idle_seconds or not connection.incoming.is_empty:
         connection.stream.close()
         return
-    cache.put(connection, idle_seconds, config.max_idle_connections, config.max_connection_age)
+    cache.put(connection, idle_seconds, config.max_idle_connections, config.max_connection_age, now)
 
 
 class Reading:
@@ -152,6 +154,7 @@ class Reading:
         self._open = False
         if self._watch is not None:
             self._watch.end()
-        give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0)
-        self._lease.lasted(monotonic() - self._sent)
+        now = monotonic()
+        give_back(self._connection, self._cache, self._config, self.idle_seconds if self._body.complete else 0.0, now)
+        self._lease.lasted(now - self._sent)
         self._lease.release()

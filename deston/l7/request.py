@@ -18,6 +18,7 @@ from deston.balancer.pool import Lease
 from deston.config.model import ListenerConfig
 from deston.errors import BadRequest
 from deston.l7.body import RequestBody
+from deston.l7.cache import ConnectionCache
 from deston.l7.fields import Field, Named
 from deston.l7.http1 import ResponseHead
 from deston.l7.record import Record
@@ -32,7 +33,6 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOT
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]*)(?::[0-9]*)?")
 _UNFIT_FOR_TARGET: Final = re.compile(rb"[\x00-\x20\x7f#]")
 _ASTERISK: Final = b"*"
-_USUAL_METHODS: Final = frozenset({b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT"})
 _OF_COPIES: Final = Traffic()
 # What a client says is no key of a cache beyond this size.
 LARGEST_KEY: Final = 256
@@ -53,12 +53,13 @@ class Request:
     responses that came. ``tls_version`` is empty where TLS is not ours. ``added`` are field lines that the server gets
     besides. ``record`` is what an access log will say. ``began`` is when it was given to a pool (on the monotonic
     clock), and ``lease`` the last one that it got there. ``is_copy`` is whether no client waits for the response.
-    ``number`` is the one by which an operator knows it, once one has asked.
+    ``number`` is the one by which an operator knows it, once one has asked. ``cache`` has the idle connections of the
+    hub that serves it, where that is known.
     """
 
     __slots__ = (
-        "added", "began", "body", "expects", "fields", "identity", "interim", "interims", "is_copy", "is_http2",
-        "lease", "listener", "method", "minor_version", "number", "peer", "record", "scheme", "stream",
+        "added", "began", "body", "cache", "expects", "fields", "identity", "interim", "interims", "is_copy",
+        "is_http2", "lease", "listener", "method", "minor_version", "number", "peer", "record", "scheme", "stream",
         "takes_trailers", "target", "tls_version", "upgrade",
     )  # fmt: skip
 
@@ -82,6 +83,7 @@ class Request:
         added: bytes = b"",
         is_http2: bool = False,
         is_copy: bool = False,
+        cache: ConnectionCache | None = None,
     ) -> None:
         self.listener = listener
         self.method = method
@@ -101,6 +103,7 @@ class Request:
         self.added = added
         self.is_http2 = is_http2
         self.is_copy = is_copy
+        self.cache = cache
         self.interims = 0
         self.record: Record | None = None
         self.began = 0.0
@@ -197,25 +200,33 @@ def read_target(request: Request, named: Named) -> tuple[bytes, bytes]:
     ``named`` are the request's fields. Raises ``BadRequest`` for a method, target or host that is malformed, for a
     Host that is missing, repeated, or unlike that of the target (RFC 9112 section 3.2), and for CONNECT.
     """
-    if request.method not in _USUAL_METHODS and not _is_fit_method(request.method):
-        raise BadRequest("the method is malformed, or asks for a tunnel")
-    target, authority = request.target, None
-    if target[:1] != b"/":
-        target, authority = _split_absolute(request)
-    if _UNFIT_FOR_TARGET.search(target) or not (target.startswith(b"/") or _is_asterisk(target, request)):
-        raise BadRequest("the request target is malformed")
-    hosts = named.get(b"host", [])
-    if len(hosts) > 1 or (not hosts and request.minor_version >= 1):
+    method, said = request.method, request.target
+    target, authority = (_remembered_target if len(method) + len(said) <= LARGEST_KEY else _target)(method, said)
+    hosts = named.get(b"host")
+    if hosts is None:
+        if request.minor_version >= 1:
+            raise BadRequest("exactly one Host is needed")
+        host = authority or b""
+    elif len(hosts) > 1:
         raise BadRequest("exactly one Host is needed")
-    host = hosts[0] if hosts else authority or b""
+    else:
+        host = hosts[0]
     if not _may_be_host(host) or (authority is not None and authority.lower() != host.lower()):
         raise BadRequest("the Host is malformed, or not that of the target")
     return target, host
 
 
-@lru_cache(maxsize=64)
-def _is_fit_method(method: bytes) -> bool:
-    return method != b"CONNECT" and _METHOD.fullmatch(method) is not None
+def _target(method: bytes, said: bytes) -> tuple[bytes, bytes | None]:
+    """The target in origin form, and the authority where there was one; raises ``BadRequest``, for the method, too."""
+    if method == b"CONNECT" or _METHOD.fullmatch(method) is None:
+        raise BadRequest("the method is malformed, or asks for a tunnel")
+    target, authority = (said, None) if said.startswith(b"/") else _split_absolute(method, said)
+    if _UNFIT_FOR_TARGET.search(target) or not (target.startswith(b"/") or _is_asterisk(target, method)):
+        raise BadRequest("the request target is malformed")
+    return target, authority
+
+
+_remembered_target: Final = lru_cache(maxsize=1024)(_target)
 
 
 def _may_be_host(host: bytes) -> bool:
@@ -227,19 +238,19 @@ def _is_fit_host(host: bytes) -> bool:
     return _HOST.fullmatch(host) is not None
 
 
-def _is_asterisk(target: bytes, request: Request) -> bool:
+def _is_asterisk(target: bytes, method: bytes) -> bool:
     """Whether the target is the server as a whole (RFC 9112 section 3.2.4)."""
-    return target == _ASTERISK and request.method == b"OPTIONS"
+    return target == _ASTERISK and method == b"OPTIONS"
 
 
-def _split_absolute(request: Request) -> tuple[bytes, bytes | None]:
+def _split_absolute(method: bytes, said: bytes) -> tuple[bytes, bytes | None]:
     """The target in origin form, and the authority where there was one (RFC 9112 section 3.2.2)."""
-    match = _ABSOLUTE.fullmatch(request.target)
+    match = _ABSOLUTE.fullmatch(said)
     if match is None:
-        return request.target, None
+        return said, None
     authority, rest = match[1], match[2]
     if not authority:
         raise BadRequest("the request target has no host")
-    if not rest and request.method == b"OPTIONS":
+    if not rest and method == b"OPTIONS":
         return _ASTERISK, authority
     return (rest if rest.startswith(b"/") else b"/" + rest), authority

@@ -71,9 +71,10 @@ _DROPPED: Final = underscores(UnderscoreHeaders.DROP, ())
 def terms_of(head: RequestHead, rule: Underscores = _DROPPED) -> Terms:
     """What follows from a head but for its first line; raises ``BadRequest`` where its framing is in doubt."""
     kept = head.fields.kept
-    terms: Terms | None = kept.get((rule, head.minor_version))
+    key = rule if head.minor_version else (rule, 0)
+    terms: Terms | None = kept.get(key)
     if terms is None:
-        terms = kept[rule, head.minor_version] = _read_terms(head, rule)
+        terms = kept[key] = _read_terms(head, rule)
     return terms
 
 

@@ -29,6 +29,7 @@ from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
 from deston.l7.http2 import Http2Socket, speaks_http2
 from deston.l7.sessions import OfVisits
+from deston.l7.stopping import Stopping
 from deston.l7.visit import Visit, Visits
 from deston.l7.wsgi import application, is_ours
 from deston.net.relay import Side
@@ -55,6 +56,10 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     _refuse: Refuse
     _admissions: dict[str, Admission]
     _accepted: Counter[str]
+
+    def __init__(self, *arguments: Any) -> None:
+        self._stopping = Stopping()
+        super().__init__(*arguments)
 
     def init_process(self) -> None:
         self._http2 = set()
@@ -107,7 +112,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             peer,
             scheme,
             application.forward,
-            self._is_stopping,
+            self._stopping,
             GunicornLog(self.log) if self.log.access_log_enabled else None,
             identity=told,
             refuse=self._refuse,
@@ -194,8 +199,14 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
                 log.error("the changed listeners cannot be used, the old ones stay: %s", error)
         self._handshakes.refresh()
 
-    def _is_stopping(self) -> bool:
-        return not self.alive
+    @property
+    def alive(self) -> bool:
+        """Whether it goes on, as gunicorn asks and says; its connections look at the value itself."""
+        return not self._stopping.is_on
+
+    @alive.setter
+    def alive(self, goes_on: bool) -> None:
+        self._stopping.is_on = not goes_on
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """TERM: no connection waits for a further request, once those in front had time to turn away."""

@@ -27,6 +27,7 @@ from deston.l7 import app
 from deston.l7.answers import answered, refusal
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.files import require_files
+from deston.l7.front import Front
 from deston.l7.gunicorn_client import GunicornClient, under_way
 from deston.l7.handshake import is_secured
 from deston.l7.hosted import find_application
@@ -60,10 +61,9 @@ class Application:
         #: The HTTP listeners, once it is built.
         self.listeners: tuple[ListenerConfig, ...] = ()
         self._proxy: Proxy | None = None
+        self._front: Front | None = None
         self._listeners: Listeners | None = None
         self._logs: AccessLogs | None = None
-        # The listeners by name, once they were read again.
-        self._current: dict[str, ListenerConfig] = {}
         self._building = threading.Lock()
         #: Called where a reload finds that sockets would have to be opened or closed.
         self.on_other_listeners: Callable[[], None] = _refuse_other_listeners
@@ -92,6 +92,7 @@ class Application:
         self.listeners = config.listeners_of(Protocol.HTTP)
         self._listeners = Listeners(self.listeners)
         self.runtime, self._logs = runtime, logs
+        self._front = Front(proxy)
         self._proxy = proxy  # Last of all: from here on other threads take it to be complete.
 
     def _refresh(self) -> None:
@@ -119,9 +120,10 @@ class Application:
             log.error("the configuration cannot be used, the old one stays:\n%s", error)
             return
         assert self._proxy is not None
+        assert self._front is not None
         proxy.go_on(self._proxy)
         self._proxy, self.listeners, self._listeners = proxy, listeners, Listeners(listeners)
-        self._current = {one.name: one for one in listeners}
+        self._front.proxy, self._front.current = proxy, {one.name: one for one in listeners}
         log.info("%s was reloaded", file)
 
     def _require_tls(self, config: Config) -> None:
@@ -165,12 +167,11 @@ class Application:
         if self._logs is not None:
             self._logs.reopen()
 
-    def forward(self, request: Request) -> Response:
-        """Serve one request of an adapter that reads requests by itself; after ``start``."""
-        assert self._proxy is not None
-        if self._current:
-            request.listener = self._as_now(request.listener)
-        return self._proxy.forward(request)
+    @property
+    def forward(self) -> Callable[[Request], Response]:
+        """What serves a request of an adapter that reads requests by itself; after ``start``."""
+        assert self._front is not None
+        return self._front.forward
 
     def refuse(
         self, listener: ListenerConfig, error: DestonError, peer: str, scheme: str, logs: bool = True
@@ -180,11 +181,8 @@ class Application:
         ``logs`` is whether there is to be a line about it.
         """
         assert self._proxy is not None
-        return self._proxy.site(self._as_now(listener)).refuse(error, peer, scheme, logs)
-
-    def _as_now(self, listener: ListenerConfig) -> ListenerConfig:
-        """A listener as it was configured last: a connection may be older than its rules."""
-        return self._current.get(listener.name, listener)
+        assert self._front is not None
+        return self._proxy.site(self._front.as_now(listener)).refuse(error, peer, scheme, logs)
 
     def way_of(self, request: Request) -> Way | None:
         """What the route does that takes a request, or None where none does; after ``start``.

@@ -21,10 +21,9 @@ from deston.l7.body import (
 )
 from deston.l7.http1 import Framing
 from deston.l7.incoming import PIECE, Incoming
-from deston.net.fake import FakeStream
+from deston.net.fake import FakeStream, FakeStreamInTurn
 from tests.properties import unhurried
 from tests.unit.l7.builders import Client, make_body
-from tests.unit.l7.streams import AnswersInTurn
 from tests.unit.l7.test_http1 import cost
 
 
@@ -56,7 +55,7 @@ def test_lines_then_the_rest() -> None:
 @pytest.mark.parametrize("pieces", [[b"a\r\nb\n"], [b"a\r\nb", b"\n"], [b"\n"], [b"a", b"\n", b"b"]])
 def test_nobody_waits_behind_a_bare_line_feed(pieces: list[bytes]) -> None:
     """A line that ends with LF alone is refused as it comes: its server has said all and would wait for us."""
-    source = Incoming(AnswersInTurn(*((0, piece) for piece in pieces), (10**9, b"never")))
+    source = Incoming(FakeStreamInTurn(*((0, piece) for piece in pieces), (10**9, b"never")))
     with pytest.raises(BadResponse, match="bare LF"):
         source.read_until(b"\r\n\r\n", 100, BadResponse)
 
@@ -130,7 +129,7 @@ def test_a_large_body_streams_in_bounded_memory() -> None:
 
 def test_a_piece_is_handed_on_before_its_line_end() -> None:
     """A chunk's data goes on as it comes, though the line end behind it has not come yet."""
-    body = ChunkedBody(Incoming(AnswersInTurn((0, b"5\r\nhello"), (10**9, b"\r\n0\r\n\r\n"))))
+    body = ChunkedBody(Incoming(FakeStreamInTurn((0, b"5\r\nhello"), (10**9, b"\r\n0\r\n\r\n"))))
     assert body.read() == b"hello"
     assert not body.complete
     with pytest.raises(ReadTimeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import gevent
@@ -25,12 +26,13 @@ def put(
     cache: ConnectionCache, server: Server, seconds: float = 60.0, most: int = 32, quiet: bool = True
 ) -> FakeStream:
     stream = FakeStream(quiet=quiet)
-    cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic()), seconds, most)
+    now = time.monotonic()
+    cache.put(ServerConnection(server, server.endpoint, stream, now), seconds, most, math.inf, now)
     return stream
 
 
 def take(cache: ConnectionCache, server: Server) -> ByteStream | None:
-    found = cache.take(server)
+    found = cache.take(server, False, time.monotonic())
     return None if found is None else found.stream
 
 
@@ -122,21 +124,17 @@ def test_a_server_that_moved_gets_new_connections(cache: ConnectionCache, server
 def test_what_is_too_old_is_not_kept(cache: ConnectionCache, server: Server) -> None:
     """However busy a connection is, its age is bounded."""
     stream = FakeStream()
-    cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic() - 5), 60.0, 32, 4.0)
-    assert cache.take(server) is None
+    cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic() - 5), 60.0, 32, 4.0, time.monotonic())
+    assert cache.take(server, False, time.monotonic()) is None
     assert stream.closed
 
 
 def test_what_the_hub_has_seen_is_enough_for_what_can_be_sent_again(cache: ConnectionCache, server: Server) -> None:
     """The socket is asked only where a request could not be replayed."""
-
-    class Unasked(FakeStream):
-        has_been_quiet = True
-
     for is_replayable in (True, False):
-        stream = Unasked(quiet=False)
-        cache.put(ServerConnection(server, server.endpoint, stream, time.monotonic()), 60.0, 32)
-        assert (cache.take(server, is_replayable) is not None) is is_replayable
+        stream, now = FakeStream(quiet=False, has_been_quiet=True), time.monotonic()
+        cache.put(ServerConnection(server, server.endpoint, stream, now), 60.0, 32, math.inf, now)
+        assert (cache.take(server, is_replayable, now) is not None) is is_replayable
 
 
 def test_each_hub_has_one() -> None:

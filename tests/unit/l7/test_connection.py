@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -15,6 +14,7 @@ from deston.errors import DestonError, ReadTimeout, StreamError, StreamReset
 from deston.l7.connection import WAIT_WHEN_STOPPING, ClientConnection
 from deston.l7.fields import Field
 from deston.l7.request import Request, Response, Tunnel
+from deston.l7.stopping import Stopping
 from deston.net.fake import FakeStream
 from tests.builders import make_listener
 
@@ -73,13 +73,13 @@ class Served:
         self,
         server: Server,
         *reads: bytes | BaseException,
-        is_stopping: Callable[[], bool] = lambda: False,
+        stops: bool = False,
         account: Any = None,
         **listener: Any,
     ) -> None:
         self.stream = FakeStream(reads)
         config = make_listener(Protocol.HTTP, "web", **listener)
-        connection = ClientConnection(self.stream, config, "192.0.2.7", "http", server, is_stopping, account)
+        connection = ClientConnection(self.stream, config, "192.0.2.7", "http", server, Stopping(stops), account)
         self.lingers = connection.serve()
 
     @property
@@ -149,7 +149,7 @@ def test_who_keeps_a_connection(head: bytes, kept: bool, said: bytes) -> None:
 def test_the_last_request_of_a_connection() -> None:
     """At the limit of requests, and once the worker stops, no other one follows."""
     assert len(Served(Server(b"x"), GET * 5, max_requests=2).answers) == 2
-    served = Served(Server(b"x"), GET * 5, is_stopping=lambda: True)
+    served = Served(Server(b"x"), GET * 5, stops=True)
     assert len(served.answers) == 1
     assert b"Connection: close" in served.stream.written
 
@@ -274,7 +274,7 @@ def test_a_client_that_takes_nothing() -> None:
     """A write that fails ends the exchange and the connection; the response is closed."""
     server = Server(b"x" * 100)
     stream = FakeStream([GET], takes=10)
-    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", server, lambda: False)
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", server, Stopping())
     assert not connection.serve()
     assert stream.aborted
     assert server.closed == 1
@@ -296,7 +296,7 @@ def test_exchanges_are_accounted_for() -> None:
 def test_an_idle_connection_can_be_ended() -> None:
     """Only while it waits for a request; the first one has a while to come."""
     stream = FakeStream()
-    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), lambda: False)
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), Stopping())
     connection.end_if_idle()
     assert stream.deadline_s is None
     connection.is_idle = True
@@ -342,7 +342,7 @@ def test_an_upgrade_is_carried() -> None:
         "",
         "http",
         lambda request: switched,
-        lambda: False,
+        Stopping(),
         tunnel=lambda *arguments: carried.append(arguments),
     )
     assert connection.serve()
@@ -374,7 +374,7 @@ def test_one_client_does_not_hold_the_hub(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_empty_line_behind_a_body_is_no_request() -> None:
     """The client is idle: it gets the time of one, and no 408."""
     stream = FakeStream([GET + b"\r\n", ReadTimeout("idle")])
-    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(b"x"), lambda: False)
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(b"x"), Stopping())
     assert not connection.serve()
     assert stream.written.count(b"HTTP/1.1 ") == 1
 
@@ -382,6 +382,6 @@ def test_an_empty_line_behind_a_body_is_no_request() -> None:
 def test_a_worker_that_stops_waits_less() -> None:
     """A connection that was accepted at the last moment may still ask, but not take its time."""
     stream = FakeStream([ReadTimeout("idle")])
-    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), lambda: True)
+    connection = ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", Server(), Stopping(True))
     assert not connection.serve()
     assert stream.deadline_s == WAIT_WHEN_STOPPING

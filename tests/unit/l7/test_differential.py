@@ -19,6 +19,7 @@ from deston.errors import DestonError
 from deston.l7.connection import ClientConnection
 from deston.l7.fields import by_name
 from deston.l7.request import Request, Response, read_target
+from deston.l7.stopping import Stopping
 from deston.net.fake import FakeStream
 from tests.builders import make_listener
 from tests.properties import unhurried
@@ -83,7 +84,7 @@ def our_requests(data: bytes, sizes: list[int]) -> Found:
         pieces.append(data[:size])
         data = data[size:]
     stream = FakeStream([*pieces, data])
-    ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", forward, lambda: False).serve()
+    ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", forward, Stopping()).serve()
     return found
 
 

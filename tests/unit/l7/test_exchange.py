@@ -28,13 +28,12 @@ from deston.l7.incoming import PIECE
 from deston.l7.opening import Opening
 from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
-from deston.net.fake import FakeStream
+from deston.net.fake import FakeStream, FakeStreamInTurn
 from deston.traffic import traffic
 from tests.builders import make_pool, make_server_config, make_server_configs
 from tests.leaks import a_while
 from tests.properties import unhurried
 from tests.unit.l7.builders import Client, Sentences, Servers, make_body, make_request, response
-from tests.unit.l7.streams import AnswersInTurn
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 OPENING = Opening(make_pool(), b"GET", b"/", b"a.test", b"")
@@ -203,9 +202,9 @@ def test_the_servers_keep_alive_time_is_obeyed(keep_alive: list[bytes], expected
     kept: list[float] = []
 
     class Watched(ConnectionCache):
-        def put(self, connection: ServerConnection, seconds: float, most: int, oldest: float = math.inf) -> None:
+        def put(self, connection: ServerConnection, seconds: float, most: int, oldest: float, now: float) -> None:
             kept.append(seconds)
-            super().put(connection, seconds, most, oldest)
+            super().put(connection, seconds, most, oldest, now)
 
     with a_while(Watched()) as watched:
         one = Bench(watched, Servers(a=[[response(b"x", *(b"Keep-Alive: " + value for value in keep_alive))]]))
@@ -662,7 +661,7 @@ def test_an_answer_to_the_last_piece(bench: BenchMaker, length: int | None, kept
 def test_an_interim_answer_does_not_end_the_sending(bench: BenchMaker) -> None:
     """100, 102 and 103 may come while the body is still on its way; the rest of it is awaited."""
     body_end = len(HEAD) + 3 * PIECE
-    stream = AnswersInTurn(
+    stream = FakeStreamInTurn(
         (1, b"HTTP/1.1 100 Continue\r\n\r\n"),
         (2 * PIECE, b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
         (body_end, response(b"done")),
@@ -715,34 +714,23 @@ def test_a_server_that_does_not_take_the_body(bench: BenchMaker) -> None:
 # --- time
 
 
-class Deadlines(FakeStream):
-    """Remembers after how many bytes which time was given."""
-
-    def __init__(self, reads: list[bytes | BaseException]) -> None:
-        super().__init__(reads)
-        self.given: list[tuple[int, float]] = []
-
-    def expire_after(self, seconds: float) -> None:
-        super().expire_after(seconds)
-        self.given.append((len(self.written), seconds))
-
-
 def test_a_slow_client_does_not_use_up_the_servers_time(bench: BenchMaker) -> None:
     """The server's time begins anew with each piece of the body, and when all was sent."""
-    stream = Deadlines([response(b"ok")])
+    stream = FakeStream([response(b"ok")])
     bench(changes={"server_timeout": 7.0}, a=[stream]).read(b"POST", make_body(*[b"x" * PIECE] * 2))
     first, all_sent = len(HEAD) + PIECE, len(HEAD) + 2 * PIECE
-    assert stream.given == [(0, 7.0), (0, 7.0), (first, 7.0), (all_sent, 7.0)]
+    assert stream.deadlines == [(0, 7.0), (0, 7.0), (first, 7.0), (all_sent, 7.0)]
 
 
 def test_each_piece_of_a_response_has_its_time(bench: BenchMaker) -> None:
     """The time is for the next bytes, not for the whole response."""
-    stream = Deadlines([CHUNKED, b"1\r\na\r\n", b"1\r\nb\r\n", b"0\r\n\r\n"])
+    stream = FakeStream([CHUNKED, b"1\r\na\r\n", b"1\r\nb\r\n", b"0\r\n\r\n"])
     one = bench(changes={"server_timeout": 7.0}, a=[stream])
     assert one.read() == b"ab"
-    assert [seconds for _, seconds in stream.given] == [7.0, 7.0, 7.0, 7.0]
+    assert [seconds for _, seconds in stream.deadlines] == [7.0, 7.0, 7.0, 7.0]
 
 
+@pytest.mark.interpreted
 def test_the_time_to_an_answer_is_observed(bench: BenchMaker) -> None:
     """The latency of a server is the time from the end of a request to the head of its answer."""
 

@@ -14,6 +14,7 @@ import pytest
 from deston.config.model import Protocol
 from deston.l7.connection import ClientConnection
 from deston.l7.request import Request, Response
+from deston.l7.stopping import Stopping
 from deston.l7.visit import Visit, Visits
 from deston.net import hub as hubs
 from deston.net.stream import Stream
@@ -40,7 +41,7 @@ def visited(
     with tcp_pair() as (near, far), in_good_time():
         stream = Stream(near)
         config = make_listener(Protocol.HTTP, "web", **listener)
-        connection = ClientConnection(stream, config, "192.0.2.7", "http", forward, lambda: False)
+        connection = ClientConnection(stream, config, "192.0.2.7", "http", forward, Stopping())
         connection.parks_after = parks_after
         visit = Visit(stream, stream, connection)
         serving = gevent.spawn(visits.serve, visit)

@@ -18,6 +18,7 @@ from deston.config.load import load
 from deston.config.model import Config, Protocol
 from deston.l7 import wsgi
 from deston.l7.environ import Environ, Listeners
+from deston.l7.front import Front
 from deston.l7.proxy import Proxy
 from deston.l7.responding import ClientCut
 from deston.l7.wsgi import Application
@@ -59,6 +60,7 @@ def make_application(*scripts: Any, config: Config | None = None) -> tuple[Appli
     config, servers = config or make_config(), Servers(a=scripts)
     application = Application()
     application._proxy = Proxy(make_registry(config), config, servers)
+    application._front = Front(application._proxy)
     application._listeners = Listeners(config.listeners_of(Protocol.HTTP))
     return application, servers
 
