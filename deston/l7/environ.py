@@ -22,6 +22,7 @@ from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.client_body import PATIENCE
 from deston.l7.fields import Field, Fields
 from deston.l7.gunicorn_client import RAW_FIELDS, GunicornClient
+from deston.l7.http1 import LARGEST_KEPT, MOST_KEPT
 from deston.l7.request import Request
 from deston.net.byte_stream import ByteStream
 
@@ -35,6 +36,8 @@ _EXPECT = "EXPECT"
 _NOT_FIELDS = frozenset({"HTTP_EXPECT", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"})
 _COOKIE = b"Cookie"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# The fields of requests by what gunicorn made of them: most clients say the same each time (as in ``http1``).
+_known: dict[tuple[object, ...], Fields] = {}
 
 Environ = dict[str, Any]
 
@@ -86,8 +89,7 @@ def read_request(environ: Environ, listeners: Listeners, client: GunicornClient 
     ``client`` is what the server offers beyond WSGI.
     """
     client = client or GunicornClient(environ)
-    fields = _read_fields(environ, client.encoding)
-    fields = Fields(_joined(fields) if client.is_http2 else fields)
+    fields = _read_fields(environ, client.encoding, client.is_http2)
     body = _read_body(environ, client)
     return Request(
         listener=client.listener or listeners.find(environ),
@@ -118,10 +120,23 @@ def _read_target(environ: Environ, encoding: str) -> bytes:
     return _latin((path or "/") + ("?" + query if query else ""))
 
 
-def _read_fields(environ: Environ, encoding: str) -> list[Field]:
+def _read_fields(environ: Environ, encoding: str, is_http2: bool) -> Fields:
     raw = getattr(environ["wsgi.input"], RAW_FIELDS, None)
-    if raw is not None:
-        return [(_field_name(name), _encoded(value, encoding)) for name, value in raw if name != _EXPECT]
+    if raw is None:
+        return Fields(_fields_of_environ(environ))
+    key = (is_http2, *raw)
+    known = _known.get(key)
+    if known is None:
+        fields = [(_field_name(name), _encoded(value, encoding)) for name, value in raw if name != _EXPECT]
+        known = Fields(_joined(fields) if is_http2 else fields)
+        if sum(len(name) + len(value) for name, value in raw) <= LARGEST_KEPT:
+            if len(_known) >= MOST_KEPT:
+                _known.clear()
+            _known[key] = known
+    return known
+
+
+def _fields_of_environ(environ: Environ) -> list[Field]:
     fields = [
         (_field_name(key[5:]), _latin(value))
         for key, value in environ.items()

@@ -19,7 +19,7 @@ from gevent import socket as gevent_socket
 from deston.config.model import ListenerConfig
 from deston.errors import ClientGone
 from deston.l7 import http1
-from deston.l7.fields import Field, Named
+from deston.l7.fields import Field, Fields, Named
 from deston.l7.headers import interim_response, response_fields, wanted_upgrade
 from deston.l7.http1 import ResponseHead
 from deston.l7.http2 import Http2Socket
@@ -58,7 +58,7 @@ class GunicornClient:
     """A client of gunicorn's, for one request of it: ``environ`` is that request's."""
 
     __slots__ = (
-        "_early_hints", "_greenlet", "_request", "_send_trailers", "_socket", "_stream", "_was_told",
+        "_early_hints", "_greenlet", "_is_own", "_request", "_send_trailers", "_socket", "_stream", "_was_told",
         "encoding", "ended", "expects", "identity", "is_http2", "is_secured", "listener", "minor_version", "number",
         "request", "sent", "tls_version", "tunnel",
     )  # fmt: skip
@@ -70,6 +70,7 @@ class GunicornClient:
         self._early_hints = environ.get("wsgi.early_hints")
         self._send_trailers = environ.get("gunicorn.http2.send_trailers")
         self._stream: Stream | None = None
+        self._is_own = False
         self._was_told = False
         self._greenlet: Any = getcurrent()
         #: What an operator sees of it: the request, the tunnel that came of it, the bytes of a body that were sent.
@@ -94,15 +95,29 @@ class GunicornClient:
 
     @property
     def stream(self) -> Stream | None:
-        """Its connection, to be waited for only, where that is a plain one under gevent."""
-        if self._stream is None and type(self._socket) is gevent_socket.socket and not self.is_http2:
-            try:
-                descriptor = os.dup(self._socket.fileno())
-            except OSError:
-                return None  # There is none left: a request can be served without.
-            raw = RawSocket(int(self._socket.family), int(self._socket.type), 0, fileno=descriptor)
-            self._stream = Stream(raw)
+        """Its connection, to be waited for only, where that is a plain one under gevent; gunicorn has it, too."""
+        plain = self._plain_socket
+        if self._stream is None and plain is not None and plain.fileno() >= 0:
+            self._stream = Stream(plain._sock)
         return self._stream
+
+    @property
+    def _plain_socket(self) -> Any:
+        """gunicorn's, where there is nothing between it and the client."""
+        return self._socket if type(self._socket) is gevent_socket.socket and not self.is_http2 else None
+
+    def _take_over(self) -> bool:
+        """Have a connection of its own in ``stream``, which outlives gunicorn's; whether that can be."""
+        plain = self._plain_socket
+        if plain is None:
+            return False
+        try:
+            descriptor = os.dup(plain.fileno())
+        except OSError:
+            return False  # None is left: a request can be served without.
+        self._stream = Stream(RawSocket(int(plain.family), int(plain.type), 0, fileno=descriptor))
+        self._is_own = True
+        return True
 
     def begin(self, request: Request) -> None:
         """Its request is under way, until ``close``."""
@@ -131,9 +146,16 @@ class GunicornClient:
         """Wait for it no more; gunicorn goes on with its own socket."""
         under_way.discard(self)
         self.request = None  # It knows this client, by how that sends interim responses.
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        if self._is_own:
+            stream.close()
+        else:
+            stream.let_go()
 
     @property
     def takes_trailers(self) -> bool:
@@ -150,7 +172,12 @@ class GunicornClient:
         writer: Any = getattr(start_response, "__self__", None)
         if self._request is None or not hasattr(writer, "default_headers"):
             return
-        for name, value in (*response.fields, *response.added):
+        fields = response.fields
+        if isinstance(fields, Fields) and not response.added and not self.is_http2:  # As mostly.
+            for value in fields.named.get(b"server", ()):
+                writer.version = value.decode("latin-1")
+            return
+        for name, value in (*fields, *response.added):
             lowered, text = name.lower(), value.decode("latin-1")
             if self.is_http2 and lowered in (b"server", b"date"):
                 writer.headers.append((name.decode("latin-1"), text))
@@ -204,9 +231,10 @@ class GunicornClient:
 
     def upgrade(self, named: Named) -> bytes:
         """The protocol that the client would like to go on with, where its connection can be taken over."""
-        if self._request is None or not self.minor_version or self.stream is None:
+        if self._request is None or not self.minor_version:
             return b""
-        return wanted_upgrade(named)
+        wanted = wanted_upgrade(named)
+        return wanted if wanted and self._take_over() else b""
 
     def carry(self, response: Response, tunnel: Tunnel) -> None:
         """Send the head of a response, and then bytes both ways until both sides have ended."""
@@ -234,6 +262,8 @@ class GunicornClient:
     def reset(self) -> None:
         """End the client's connection with a reset, where it is there to be had: an end would look whole."""
         if self._socket is not None and not self.is_http2:
+            if not self._is_own:
+                self._let_go()  # Before its descriptor may be another's.
             reset_on_close(self._socket)
             # Right here, because most of gunicorn's workers would first end the connection in good order.
             self._socket.close()

@@ -13,6 +13,7 @@ from typing import Any
 
 from deston.errors import ClientGone, DestonError, StreamError
 from deston.l7.environ import Environ
+from deston.l7.fields import Field, Fields
 from deston.l7.gunicorn_client import GunicornClient
 from deston.l7.record import Record
 from deston.l7.request import Response, Tunnel
@@ -102,9 +103,19 @@ def _close_after(start_response: StartResponse) -> None:
 
 
 def _wsgi_fields(response: Response, client: GunicornClient) -> list[tuple[str, str]]:
+    fields = response.fields
+    if not isinstance(fields, Fields):
+        return _as_texts([*fields, *response.added], client.encoding)
+    known: list[tuple[str, str]] | None = fields.kept.get(client.encoding)
+    if known is None:
+        known = fields.kept[client.encoding] = _as_texts(fields, client.encoding)
+    return known + _as_texts(response.added, client.encoding)  # In any case one of its own, for servers may change it.
+
+
+def _as_texts(fields: Iterable[Field], encoding: str) -> list[tuple[str, str]]:
     return [
-        (name.decode("latin-1"), value.decode(client.encoding, "replace"))
-        for name, value in (*response.fields, *response.added)
+        (name.decode("latin-1"), value.decode(encoding, "replace"))
+        for name, value in fields
         if name.lower() not in _NOT_FOR_APPLICATIONS
     ]
 

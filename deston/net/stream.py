@@ -35,13 +35,11 @@ WRITE: Final = 2
 # From this size on, copying bytes costs more than handing the kernel two pieces.
 _WORTH_A_CALL: Final = 16 * 1024
 _CLOSED_DESCRIPTOR: Final = -1
-_NOTHING_CAME: Final = "nothing was received in time"
-_NOTHING_WENT: Final = "nothing could be sent in time"
 
 
 # What ``hub.switch()`` does but for looking whether the greenlet that waits wants to be told, as none of ours does.
 _switch_to: Final = greenlet.switch
-# A compiler finds these at once, and what was imported by its name anew each time.
+# A compiler finds these once, and an imported name each time.
 _current: Final = getcurrent
 _receive: Final = receive
 _transmit: Final = transmit
@@ -268,8 +266,8 @@ class Stream(ByteStream):
     def sweep(self, now: float) -> None:
         """Wake the greenlet that waits on an overdue stream with its timeout; runs in the hub."""
         if now > self.deadline and self._waiter is not None:
-            late = ReadTimeout(_NOTHING_CAME) if self._waits_to_read else WriteTimeout(_NOTHING_WENT)
-            self._waiter.throw(late)
+            late = ReadTimeout("nothing was received in time")
+            self._waiter.throw(late if self._waits_to_read else WriteTimeout("nothing could be sent in time"))
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither sent anything unasked nor closed: fit to be used again."""
@@ -320,8 +318,8 @@ class Stream(ByteStream):
         if self._writer is not None:
             self._writer.stop()
 
-    def close(self) -> None:
-        """Close the socket; a second call does nothing."""
+    def let_go(self) -> None:
+        """Watch no more, for good, and leave the socket to whoever else has it; a second call does nothing."""
         self._watches_reads = False
         if self._reader is not None:
             self._reader.close()
@@ -333,6 +331,10 @@ class Stream(ByteStream):
             self._is_swept = False
             self.home.sweeper.watched.discard(self)
         self._descriptor = _CLOSED_DESCRIPTOR  # Before the number may be another's.
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing."""
+        self.let_go()
         self.socket.close()
 
     def reset_when_closed(self) -> None:

@@ -100,7 +100,8 @@ class TlsStream(ByteStream):
             self._turn.give_way()  # A wait would have done so.
         else:
             self._flush()
-            self._stream.wait_readable()
+            # To try first would cost an error of OpenSSL's each time.
+            self._take_in(self._stream.read_when_ready(_LARGEST_PIECE))
         return self.read(limit)
 
     def write(self, data: Bytes) -> None:

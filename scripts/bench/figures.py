@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from scripts.bench.model import Run
 
 #: Which of Deston's commands serves a layer.
-OURS = {"l4": "deston-l4", "bulk": "deston-l4", "udp": "deston-l4", "udp_once": "deston-l4"}
+OURS = {"l4": "deston-l4", "bulk": "deston-l4", "udp": "deston-l4", "udp_once": "deston-l4", "stock": "deston-l7-stock"}
 OURS_ELSE = "deston-l7"
 
 

@@ -97,7 +97,9 @@ PEERS = {
             "gunicorn",
             "Deston itself: make venv",
             ("--version",),
-            (Form(("l7",), ("deston-l7.conf",), (*STOCK, *GUNICORN), L7_ENVIRONMENT),),
+            tuple(
+                Form((layer,), ("deston-l7.conf",), (*STOCK, *GUNICORN), L7_ENVIRONMENT) for layer in ("l7", "stock")
+            ),
         ),
         Peer(
             "haproxy",

@@ -22,7 +22,7 @@ from scripts.bench.peers import PEERS, Peer
 from scripts.bench.results import Results
 from scripts.bench.servers import DIRECT_PORTS, KINDS
 from scripts.bench.stand import Stand
-from scripts.bench.tools import missing, raise_descriptor_limit, say_version
+from scripts.bench.tools import PACKAGES, missing, raise_descriptor_limit, say_version
 from scripts.bench.workloads import select
 
 OURS = ("deston-l4", "deston-l7", "deston-l7-stock")
@@ -111,7 +111,8 @@ def create_plan(options: argparse.Namespace, peers: list[str]) -> tuple[Plan, di
 
 def programs_of(case: Case) -> list[str]:
     """The programs that a case needs beside the balancers."""
-    servers = [kind.program for kind in KINDS if case.layer in kind.layers]
+    # gunicorn came with Deston.
+    servers = [kind.program for kind in KINDS if case.layer in kind.layers and kind.program in PACKAGES]
     return [*servers, *([case.load.tool] if case.load else []), "openssl"]
 
 

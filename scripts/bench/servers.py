@@ -1,5 +1,7 @@
 """What stands behind the balancers: web servers, iperf3 and a DNS server.
 
+Beside them is what Deston under gunicorn's own worker is compared with: an application that says hello.
+
 What lives here: their processes, the bodies and certificates that they serve, and the 500 addresses.
 What must not: balancers, load.
 Invariant: every balancer has the same servers, and the right answers are known here before anything runs.
@@ -22,7 +24,7 @@ SIZES = {"64k": 65536, "1m": 1048576}
 POST_SIZE = 65536
 MANY = 500
 #: Ports that the servers need, beside those of the balancers.
-PORTS = ("server_a", "server_b", "server_tls", "server_many", "server_bulk", "server_udp")
+PORTS = ("server_hello", "server_a", "server_b", "server_tls", "server_many", "server_bulk", "server_udp")
 
 
 def body(name: str) -> bytes:
@@ -52,7 +54,15 @@ class ServerKind:
 KINDS = (
     ServerKind(
         "web", "nginx", "Debian's nginx", ("servers.conf",), ("-c", "@here@/servers.conf", "-p", "@here@"),
-        frozenset(("l4", "l7", "tls", "many")), "server_a",
+        frozenset(("l4", "l7", "stock", "tls", "many")), "server_a",
+    ),
+    ServerKind(
+        "hello", "gunicorn", "Deston itself: make venv", ("hello.py",),
+        (
+            "-k", "gevent", "-w", "1", "-b", "127.0.0.1:@server_hello@", "--keep-alive", "300", "--backlog", "8192",
+            "--log-level", "error", "--no-control-socket", "--chdir", "@here@", "hello:app",
+        ),
+        frozenset(("stock",)), "server_hello",
     ),
     ServerKind(
         "iperf", "iperf3", "Debian's iperf3", (), ("-s", "-B", "127.0.0.1", "-p", "@server_bulk@"),
@@ -67,6 +77,7 @@ KINDS = (
 DIRECT_PORTS = {
     "l4": "server_a",
     "l7": "server_a",
+    "stock": "server_hello",
     "tls": "server_tls",
     "bulk": "server_bulk",
     **dict.fromkeys(DATAGRAM_LAYERS, "server_udp"),

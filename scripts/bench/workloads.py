@@ -85,6 +85,7 @@ CASES: tuple[Case, ...] = (
     Case(5, "udp-dns", "UDP, DNS queries, sessions that last", "udp", QUERIES, DnsPerf(), connections=8),
     Case(5, "udp-dns-once", "UDP, DNS queries, one answer a session", "udp_once", QUERIES, DnsPerf(), connections=8),
     http_case(6, "l7-keep", "L7, 64 kept connections, small answers", "l7", is_quick=True),
+    http_case(6, "l7-stock", "L7 under gunicorn's gevent worker; direct is its own hello", "stock"),
     http_case(
         7, "l7-new", "L7, a new connection for each request", "l7", unit=CONNECTIONS, is_closing=True, is_quick=True
     ),

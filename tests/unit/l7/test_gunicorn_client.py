@@ -87,29 +87,60 @@ def test_trailers_of_a_request(pair: tuple[socket.socket, socket.socket]) -> Non
     assert make_client(pair[0]).trailers == [(b"X-SUM", b"6")]
 
 
-def test_without_a_descriptor_nobody_watches(
+def test_without_a_descriptor_nothing_is_taken_over(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request is served though there is none left to see its client leave by."""
+    """A request is served though there is none left for another protocol."""
 
     def none_left(_descriptor: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(os, "dup", none_left)
     client = make_client(pair[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "dup", none_left)
+        assert client.upgrade({b"upgrade": [b"x"], b"connection": [b"upgrade"]}) == b""
+    assert client.stream is not None
+    client.close()
+
+
+def test_what_is_taken_over_is_our_own(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Another protocol goes on while gunicorn closes its socket."""
+    client = make_client(pair[0])
+    assert client.upgrade({b"upgrade": [b"x"], b"connection": [b"upgrade"]}) == b"x"
+    stream = client.stream
+    assert stream is not None
+    assert stream.socket.fileno() != pair[0].fileno()
+    client.close()
+    assert stream.socket.fileno() == -1
+
+
+def test_nobody_watches_what_is_closed(pair: tuple[socket.socket, socket.socket]) -> None:
+    client = make_client(pair[0])
+    pair[0].close()
     assert client.stream is None
-    assert client.upgrade({b"upgrade": [b"x"], b"connection": [b"upgrade"]}) == b""
+
+
+def test_a_reset_lets_go_first(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Else the hub would watch a descriptor that may be another's by then."""
+    client = make_client(pair[0])
+    stream = client.stream
+    assert stream is not None
+    stream.watch(lambda: None)
+    client.reset()
+    assert not stream.has_been_quiet
+    assert pair[0].fileno() == -1
     client.close()
 
 
 def test_watching_leaves_gunicorn_its_socket(pair: tuple[socket.socket, socket.socket]) -> None:
-    """What is closed afterwards is a descriptor of our own."""
+    """It is the same one, and nobody watches it afterwards."""
     near, far = pair
     client = make_client(near)
     stream = client.stream
     assert stream is not None
     assert client.stream is stream
-    assert stream.socket.fileno() != near.fileno()
+    stream.watch(lambda: None)
     client.close()
+    assert not stream.has_been_quiet
     near.sendall(b"still there")
     assert far.recv(100) == b"still there"

@@ -41,7 +41,7 @@ def test_all_layers_of_a_peer_are_known() -> None:
 
 def test_only_what_was_asked_for_is_selected() -> None:
     """Workloads by number; the quick ones where nothing is said but quick."""
-    assert [case.key for case in select([1, 6], False)] == ["l4-keep", "l7-keep"]
+    assert [case.key for case in select([1, 6], False)] == ["l4-keep", "l7-keep", "l7-stock"]
     assert select([], False) == list(CASES)
     assert {case.key for case in select([], True)} == {case.key for case in CASES if case.is_quick}
     assert [case.key for case in select([5], True)] == ["udp-dns", "udp-dns-once"]
@@ -60,6 +60,7 @@ def test_each_case_has_its_targets() -> None:
     """The direct run where there can be one, then those that serve the layer."""
     everyone = list(PEERS)
     assert run.targets_of(CASE["l4-keep"], everyone) == ["direct", "deston-l4", "haproxy", "nginx", "envoy", "traefik"]
+    assert run.targets_of(CASE["l7-stock"], everyone) == ["direct", "deston-l7-stock"]
     assert run.targets_of(CASE["l7-many"], everyone) == ["deston-l7", "haproxy"]
     assert run.targets_of(CASE["l7-idle"], ["nginx"]) == ["nginx"]
     assert run.targets_of(CASE["l4-growth-512"], everyone) == ["direct", "deston-l4", "haproxy", "nginx"]
