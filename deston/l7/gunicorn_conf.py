@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from deston.config.find import find_config
 from deston.config.load import load
 from deston.config.model import Config, Protocol
 from deston.errors import ConfigError, StartError, StoreError
+from deston.l7.descriptors import descriptors, most_served
 from deston.net.listen import require_bindable
 from deston.store.places import demand_reload, demands
 
@@ -61,13 +61,10 @@ def _read_or_exit() -> Config:
 def _most_connections() -> int:
     """Clients that a worker serves at one time; more of them wait in the backlog.
 
-    1000 unless the file limits them (defaults.md), as far as descriptors last: an exchange takes two, a quarter as many
-    again may have been parked (``visit``), a fifth of all stays free for health checks, logs and idle connections, and
-    each listener may have the same number of clients.
+    1000 unless the file limits them (defaults.md), as far as descriptors last; each listener may have as many.
     """
     wanted = max(listener.max_connections for listener in _listeners) or 1000
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(1, min(wanted, int(descriptors * 0.8 / 1.25) // 2 // len(_listeners)))
+    return most_served(wanted, len(_listeners), descriptors())
 
 
 def _stop_delay(config: Config) -> float:

@@ -25,6 +25,7 @@ from deston.figures import Figure, grows, varies
 from deston.l7.accepting import Acceptor
 from deston.l7.admission import Admission, CountedStream
 from deston.l7.connection import ClientConnection, Refuse
+from deston.l7.descriptors import descriptors, most_parked
 from deston.l7.gunicorn_log import GunicornLog
 from deston.l7.handshake import HTTP2, Handshakes, identity, is_secured
 from deston.l7.http2 import Http2Socket, speaks_http2
@@ -68,6 +69,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         self._refuse = application.refuse
         self._visits = None
         self._stopped_at = 0.0
+        gevent.config.track_greenlet_tree = False  # Where each was made is nobody's question, and costs each of them.
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -154,7 +156,8 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         if not self._is_ours and any(map(is_secured, application.listeners)):
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        visits = self._visits = Visits(self.worker_connections // 4)
+        most = most_parked(self.worker_connections, max(1, len(self.sockets)), descriptors())
+        visits = self._visits = Visits(most)
         if application.runtime is not None:
             application.runtime.tell(self._figures)
         if application.runtime is not None:
