@@ -193,25 +193,50 @@ def _limit_body(body: RequestBody, most: int) -> None:
         raise RequestTooLarge(f"the body is over {most} bytes")
 
 
-def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool) -> bytes:
-    """The lines of the request as the server gets them, but for Host.
+class _Lines:
+    """Lines that were made once for some fields, and what else they depend on.
 
-    What follows from the fields alone is the same for each request with the same ones.
+    Not all of it follows from the fields: in HTTP/2 a body need not be announced, and whether a connection can be taken
+    over for another protocol is known with each request only.
     """
+
+    __slots__ = ("_expects", "_length", "_listener", "_scheme", "_takes_trailers", "_upgrade", "lines")
+
+    def __init__(self, request: Request, lines: bytes) -> None:
+        self.lines = lines
+        self._listener = request.listener
+        self._scheme = request.scheme
+        self._length = request.body.length
+        self._upgrade = request.upgrade
+        self._expects = request.expects
+        self._takes_trailers = request.takes_trailers
+
+    def fit(self, request: Request) -> bool:
+        """Whether a request with the same fields has the same lines."""
+        return (
+            self._listener is request.listener
+            and self._scheme == request.scheme
+            and self._length == request.body.length
+            and self._upgrade == request.upgrade
+            and self._expects == request.expects
+            and self._takes_trailers == request.takes_trailers
+        )
+
+
+def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool) -> bytes:
+    """The lines of the request as the server gets them, but for Host."""
     listener = request.listener
     if trusted:
         told = _kept_lines(request, fields, request.peer, host, True, listener.forwarded)
         return told + request.identity + request.added
-    # All else that matters follows from the fields, where these come from a head that repeats.
-    scheme = request.scheme
     key = listener.name if request.minor_version else (listener.name, 0)
-    found: tuple[ListenerConfig, str, bytes] | None = fields.kept.get(key)
-    if found is not None and found[0] is listener and found[1] == scheme:
-        lines = found[2]
+    found: _Lines | None = fields.kept.get(key)
+    if found is not None and found.fit(request):
+        lines = found.lines
     else:
         lines = _kept_lines(request, fields, "", host, False, listener.forwarded - _RFC7239)
         if b"host" in fields.named:  # Else the host is in the target.
-            fields.kept[key] = listener, scheme, lines
+            fields.kept[key] = _Lines(request, lines)
     if listener.forwarded == _X_FORWARDED:
         lines += peer_lines(request.peer)
         return lines + request.identity + request.added if request.identity or request.added else lines

@@ -59,7 +59,7 @@ class Stream(ByteStream):
 
     def __init__(self, raw: RawSocket) -> None:
         self.socket = raw
-        # Nobody else closes the socket, so that the number is its own until then.
+        # Whoever else has the socket closes it behind ``let_go`` only, so that the number is its own until then.
         self._descriptor = raw.fileno()
         self.deadline = NEVER
         self._write_timeout = 0.0
@@ -185,8 +185,8 @@ class Stream(ByteStream):
     def _watch_reads(self) -> None:
         self._watched = None
         if not self._watches_reads:
-            self._watches_reads = True
             self.reader.start(self._has_news)
+            self._watches_reads = True
 
     def _stop_watching_reads(self) -> None:
         self._watches_reads = False
@@ -320,7 +320,7 @@ class Stream(ByteStream):
 
     def let_go(self) -> None:
         """Watch no more, for good, and leave the socket to whoever else has it; a second call does nothing."""
-        self._watches_reads = False
+        self._watches_reads, self._watched = False, None
         if self._reader is not None:
             self._reader.close()
             self._reader = None

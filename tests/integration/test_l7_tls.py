@@ -284,6 +284,20 @@ def test_a_body_of_http2(site: Site, client: Http2Client, fields: list[tuple[str
         assert client.receive().body == b"ok"
 
 
+def test_bodies_of_http2_behind_the_same_fields(site: Site, client: Http2Client) -> None:
+    """Fields that repeat say nothing of a body whose length no field says: no request takes bytes of another."""
+    for method, body in [("GET", b""), ("POST", b"hello"), ("GET", b""), ("POST", b"hello you"), ("POST", b"hello")]:
+        client.send(body=body, method=method)
+        with site.server.accept() as accepted:
+            head = accepted.read_head()
+            assert head.startswith(method.encode())
+            assert (b"\r\nContent-Length: %d\r\n" % len(body) in head) == bool(body)
+            assert (b"ontent-Length" in head) == bool(body)
+            assert not body or accepted.read_until(body) == body
+            accepted.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert client.receive().body == b"ok"
+
+
 def test_bytes_beyond_ascii_in_http2(site: Site, client: Http2Client) -> None:
     """They go on as they came, both ways."""
     client.send(("x-a", "10 €"))

@@ -9,9 +9,11 @@ import pytest
 
 from deston.address import Address
 from deston.errors import BadRequest, ClientGone, DestonError, LengthRequired
+from deston.l7 import environ
 from deston.l7.environ import Environ, Listeners, read_request
 from deston.l7.fields import Field
 from deston.l7.gunicorn_client import RAW_FIELDS
+from deston.l7.http1 import LARGEST_KEPT, MOST_KEPT
 from deston.l7.request import Request
 from tests.unit.l7.builders import Client, make_listener
 
@@ -87,6 +89,26 @@ def test_fields_as_they_came() -> None:
     raw = [("HOST", "a.test"), ("X-B", "1"), ("SET-THING", "2"), ("X-B", "\xff"), ("EXPECT", "100-continue")]
     found = read(Input(fields=raw), HTTP_X_B="1,\xff", HTTP_EXPECT="100-continue")
     assert found.fields == [(b"Host", b"a.test"), (b"X-B", b"1"), (b"Set-Thing", b"2"), (b"X-B", b"\xff")]
+
+
+def test_what_gunicorn_says_again_is_read_once() -> None:
+    """The same fields are one value, in HTTP/2 another one; what a client waits for makes a difference."""
+    raw = [("HOST", "a.test"), ("COOKIE", "a=1"), ("COOKIE", "b=2")]
+    found = read(Input(fields=list(raw))).fields
+    assert read(Input(fields=list(raw))).fields is found
+    assert read(Input(fields=[*raw, ("EXPECT", "100-continue")])).fields is not found
+    http2 = read(Input(fields=list(raw)), **{"gunicorn.http2.send_trailers": lambda trailers: None}).fields
+    assert http2 == [(b"Host", b"a.test"), (b"Cookie", b"a=1; b=2")]
+    assert found == [(b"Host", b"a.test"), (b"Cookie", b"a=1"), (b"Cookie", b"b=2")]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """In size, and in number."""
+    large = [("HOST", "a.test"), ("X-A", "a" * LARGEST_KEPT)]
+    assert read(Input(fields=large)).fields is not read(Input(fields=large)).fields
+    for number in range(2 * MOST_KEPT):
+        read(Input(fields=[("X-A", str(number))]))
+        assert len(environ._known) <= MOST_KEPT
 
 
 def test_fields_from_the_environ() -> None:

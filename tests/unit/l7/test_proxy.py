@@ -18,6 +18,7 @@ from deston.config.http_rules import RateLimit
 from deston.config.model import AdminState, Config, Forwarded
 from deston.l7 import http1
 from deston.l7.answers import answered, refusal
+from deston.l7.body import NO_BODY
 from deston.l7.fields import Fields
 from deston.l7.incoming import PIECE
 from deston.l7.proxy import Proxy, tls_contexts
@@ -74,6 +75,38 @@ def test_a_request_goes_on_as_it_came() -> None:
         b"LINK /%2f//x?%20 HTTP/1.1\r\nHost: example.com\r\nX-A: 1\r\nCookie: a\r\nx-a: 2\r\nCookie: b\r\n"
         b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: example.com\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
     )
+
+
+def sent_with_same_fields(*changes: dict[str, Any]) -> list[bytes]:
+    """What a server is sent by requests that share their fields, and differ in what is given."""
+    config, listener, fields = make_config(), make_listener(), Fields([(b"Host", b"example.com")])
+    servers = Servers(a=[[response(b"a", CLOSED)] for _ in changes])
+    proxy = Proxy(make_registry(config), config, servers)
+    for change in changes:
+        read_all(proxy.forward(make_request(listener=listener, fields=fields, **change)))
+    return servers.requests
+
+
+def test_the_same_fields_need_not_mean_the_same_body() -> None:
+    """In HTTP/2 neither a length nor a coding has to be said: what ends a body is each request's own."""
+    bodies = [NO_BODY, make_body(b"12345"), make_body(b"1234567"), make_body(b"abc", length=None), NO_BODY]
+    heads = sent_with_same_fields(*({"body": body} for body in bodies))
+    assert [b"Content-Length: 5\r\n" in head for head in heads] == [False, True, False, False, False]
+    assert [b"Content-Length: 7\r\n" in head for head in heads] == [False, False, True, False, False]
+    assert [b"Transfer-Encoding: chunked\r\n" in head for head in heads] == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"upgrade": b"websocket"}, b"Upgrade: websocket\r\n"),
+        ({"expects": True, "body": make_body(b"1")}, b"Expect: 100-continue\r\n"),
+        ({"scheme": "https"}, b"X-Forwarded-Proto: https\r\n"),
+    ],
+)
+def test_the_same_fields_need_not_mean_the_same_lines(change: dict[str, Any], line: bytes) -> None:
+    """Whether a connection can be taken over, or a client waits, is not said by the fields alone."""
+    assert [line in head for head in sent_with_same_fields({}, change, {})] == [False, True, False]
 
 
 @pytest.mark.parametrize(

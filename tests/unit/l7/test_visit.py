@@ -54,7 +54,7 @@ def visited(
 
 @pytest.fixture
 def visits() -> Iterator[Visits]:
-    with a_while(Visits(2)) as made:
+    with a_while(Visits(2, 2)) as made:
         yield made
 
 
@@ -100,6 +100,33 @@ def test_only_so_many_are_parked(visits: Visits) -> None:
         gevent.sleep(3 * SOON)
         assert (len(visits._parked), len(visits._served)) == (2, 1)
         ask(third)
+
+
+def test_only_so_many_go_on_at_once() -> None:
+    """The others wait for their turn, however long they have been parked, and are served then."""
+    under_way, go_on = gevent.event.Event(), gevent.event.Event()
+
+    def answer_late(request: Request) -> Response:
+        under_way.set()
+        go_on.wait()
+        return answer(request)
+
+    short: dict[str, Any] = {"keepalive_timeout": 0.5}
+    with (
+        a_while(Visits(2, 1)) as visits,
+        visited(visits, answer_late, **short) as first,
+        visited(visits, **short) as second,
+    ):
+        wait_until(lambda: len(visits._parked) == 2, "two are parked", gevent.sleep)
+        first.sendall(GET)
+        under_way.wait()
+        second.sendall(GET)
+        wait_until(lambda: len(visits._waiting) == 1, "the wait for a turn", gevent.sleep)
+        gevent.sleep(0.6)
+        assert (len(visits._going), len(visits)) == (1, 2)
+        go_on.set()
+        assert first.recv(1000) == ANSWER
+        assert second.recv(1000) == ANSWER
 
 
 def test_a_stop_ends_those_that_wait(visits: Visits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -337,7 +338,43 @@ def test_a_wait_after_somebody_else_had_the_watcher() -> None:
         assert stream.read(100) == b"second"
         gevent.spawn_later(0.01, far.sendall, b"third")
         assert stream.read(100) == b"third"
+        assert stream.has_been_quiet
         stream.close()
+
+
+def test_a_wait_watches_again_what_was_stopped() -> None:
+    """After what came unasked, and after a timeout, the watcher goes on from the next wait as from the first."""
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        for number in range(3):
+            gevent.spawn_later(0.01, far.sendall, b"asked")
+            assert stream.read(5) == b"asked"
+            assert stream.has_been_quiet, number
+            far.sendall(b"unasked")
+            wait_until(lambda: not stream.has_been_quiet, "the end of the watch", gevent.sleep)
+            assert stream.read(7) == b"unasked"
+            stream.expire_after(SOON)
+            with pytest.raises(ReadTimeout):
+                stream.read(1)
+            assert not stream.has_been_quiet
+            stream.expire_after(NEVER)
+        stream.close()
+
+
+def test_who_lets_go_leaves_the_socket_open() -> None:
+    """Nobody is told any more, and whoever has the socket goes on with it."""
+    with tcp_pair() as (near, far), in_good_time():
+        stream = Stream(near)
+        stream.expire_after(60)
+        called: list[int] = []
+        stream.watch(lambda: called.append(1))
+        stream.let_go()
+        stream.let_go()
+        far.sendall(b"a")
+        wait_until(lambda: bool(select.select([near], [], [], 0)[0]), "what was sent", gevent.sleep)
+        assert called == []
+        assert near.recv(10) == b"a"
+        assert stream not in stream.home.sweeper.watched
 
 
 def test_nobody_is_called_back_after_stop_watching() -> None:
