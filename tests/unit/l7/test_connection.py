@@ -154,6 +154,20 @@ def test_the_last_request_of_a_connection() -> None:
     assert b"Connection: close" in served.stream.written
 
 
+def test_a_stop_during_an_exchange() -> None:
+    """The response that is under way says so, and is the last."""
+    stopping, server = Stopping(), Server(b"x")
+
+    def forward(request: Request) -> Response:
+        stopping.is_on = len(server.requests) == 1
+        return server(request)
+
+    stream = FakeStream([GET * 5])
+    ClientConnection(stream, make_listener(Protocol.HTTP, "web"), "", "http", forward, stopping).serve()
+    assert len(server.requests) == 2
+    assert stream.written.count(b"Connection: close") == 1
+
+
 def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
     """To a client of HTTP/1.0 it ends with the connection."""
     served = Served(Server(b"abc", b"de", length=None), GET)

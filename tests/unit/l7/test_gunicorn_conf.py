@@ -205,6 +205,16 @@ def test_a_reload_with_a_broken_file_keeps_the_old_one(load: Load, file: Path, s
     assert str(file) in said.text
 
 
+def test_connections_see_that_their_worker_stops() -> None:
+    """gunicorn says that a worker is alive no more; they look at a value that is theirs, too."""
+    worker = ProxyWorker(0, 0, [], None, 30.0, GunicornConfig(), None)
+    worker.tmp.close()
+    assert worker.alive
+    assert not worker._stopping.is_on
+    worker.alive = False
+    assert worker._stopping.is_on
+
+
 @pytest.mark.parametrize(("worker", "is_taken_up"), [(ProxyWorker, True), (GeventWorker, False)])
 def test_a_reload_never_leads_to_plain_text(
     load: Load, file: Path, said: Sentences, certificate: Certificate, worker: type, is_taken_up: bool

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deston.errors import BadRequest
 from deston.l7.fields import Field, by_name
-from deston.l7.request import read_target
+from deston.l7.request import LARGEST_KEY, read_target
 from tests.properties import unhurried
 from tests.unit.l7.builders import make_request
 
@@ -49,6 +49,18 @@ def read(target: bytes = b"/", *hosts: bytes, method: bytes = b"GET", minor_vers
 def test_the_target_and_the_host(method: bytes, target: bytes, host: bytes, expected: tuple[bytes, bytes]) -> None:
     """Path and query go on byte for byte as they came; an absolute target gives up its host."""
     assert read(target, host, method=method) == expected
+
+
+def test_a_target_is_remembered_with_its_method() -> None:
+    """And a long one, which is not, is read all the same."""
+    for _ in range(2):
+        assert read(b"*", b"a.test", method=b"OPTIONS") == (b"*", b"a.test")
+        with pytest.raises(BadRequest):
+            read(b"*", b"a.test")
+        long = b"/" + b"a" * LARGEST_KEY
+        assert read(long, b"a.test") == (long, b"a.test")
+        with pytest.raises(BadRequest):
+            read(long + b" ", b"a.test")
 
 
 @pytest.mark.parametrize(
