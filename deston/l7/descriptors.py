@@ -3,7 +3,7 @@
 What lives here: how many clients are served at one time, and how many may wait without a greenlet besides.
 What must not: who counts them (gunicorn, ``visit``).
 Invariant: whoever is served takes two descriptors, and whoever was parked may be served again; a fifth of all stays
-free for health checks, logs and idle connections to servers.
+free for health checks, logs and idle connections to servers. No more are parked than a listener's clients are served.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ def most_served(wanted: int, listeners: int, limit: int) -> int:
 
 
 def most_parked(served: int, listeners: int, limit: int) -> int:
-    """Clients that may be parked, or have gone on from there: what is left of the descriptors bears them."""
+    """Clients that may be parked, or have gone on from there: as many again, as far as descriptors are left."""
     left = int(limit * _SHARE) - served * listeners * _EACH
-    return max(int(served * _LEAST_PARKED), left // _EACH)
+    return max(int(served * _LEAST_PARKED), min(served, left // _EACH))

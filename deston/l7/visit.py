@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -88,18 +87,13 @@ class Visit:
 
 
 class Visits:
-    """The visits of one worker; ``most`` of them are parked, or went on from there.
+    """The visits of one worker; ``most`` of them are parked, or went on from there."""
 
-    ``most_going`` of these are served at one time, for nobody else counts them; the others wait for their turn.
-    """
-
-    def __init__(self, most: int, most_going: int) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._most_going = most_going
         self._served: set[Visit] = set()
         self._parked: set[Visit] = set()
         self._going: set[Greenlet[..., None]] = set()
-        self._waiting: deque[Visit] = deque()
         hubs.sweeper().watched.add(self)
 
     def serve(self, visit: Visit) -> None:
@@ -123,22 +117,11 @@ class Visits:
     def _wake(self, visit: Visit) -> None:
         """A parked client has spoken, or ended; runs in the hub."""
         visit.plain.watch(None)
-        if len(self._going) < self._most_going:
-            self._go_on(visit)
-        else:
-            self._waiting.append(visit)
-
-    def _go_on(self, visit: Visit) -> None:
         if visit in self._parked:
             self._parked.discard(visit)
             going = gevent.spawn(self.serve, visit)
             self._going.add(going)
-            going.link(self._has_gone)
-
-    def _has_gone(self, going: Greenlet[..., None]) -> None:
-        self._going.discard(going)
-        while self._waiting and len(self._going) < self._most_going:
-            self._go_on(self._waiting.popleft())
+            going.link(self._going.discard)
 
     def sweep(self, now: float) -> None:
         """Close the parked ones that have waited for long enough; runs in the hub."""
@@ -182,7 +165,6 @@ class Visits:
         while self._going and time.monotonic() < until:
             tell()
             gevent.joinall(list(self._going), timeout=min(1.0, max(0.0, until - time.monotonic())))
-        self._waiting.clear()  # Nobody's turn comes any more.
         gevent.killall(list(self._going))
 
     def __len__(self) -> int:

@@ -157,7 +157,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             log.error("a listener with TLS can only serve deston.l7:app itself: let gunicorn have the certificate")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         most = most_parked(self.worker_connections, max(1, len(self.sockets)), descriptors())
-        visits = self._visits = Visits(most, self.worker_connections)
+        visits = self._visits = Visits(most)
         if application.runtime is not None:
             application.runtime.tell(self._figures)
         if application.runtime is not None:

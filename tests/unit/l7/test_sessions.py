@@ -31,7 +31,7 @@ from tests.wires import in_good_time, read_all, read_exactly, tcp_pair
 
 @pytest.fixture
 def visits() -> Iterator[Visits]:
-    with a_while(Visits(2, 2)) as made:
+    with a_while(Visits(2)) as made:
         yield made
 
 

@@ -54,7 +54,7 @@ def visited(
 
 @pytest.fixture
 def visits() -> Iterator[Visits]:
-    with a_while(Visits(2, 2)) as made:
+    with a_while(Visits(2)) as made:
         yield made
 
 
@@ -102,31 +102,24 @@ def test_only_so_many_are_parked(visits: Visits) -> None:
         ask(third)
 
 
-def test_only_so_many_go_on_at_once() -> None:
-    """The others wait for their turn, however long they have been parked, and are served then."""
-    under_way, go_on = gevent.event.Event(), gevent.event.Event()
+def test_those_that_go_on_count_as_parked(visits: Visits) -> None:
+    """So that never more go on than may be parked: a client that comes meanwhile keeps its greenlet."""
+    go_on = gevent.event.Event()
 
     def answer_late(request: Request) -> Response:
-        under_way.set()
         go_on.wait()
         return answer(request)
 
-    short: dict[str, Any] = {"keepalive_timeout": 0.5}
-    with (
-        a_while(Visits(2, 1)) as visits,
-        visited(visits, answer_late, **short) as first,
-        visited(visits, **short) as second,
-    ):
+    with visited(visits, answer_late) as first, visited(visits, answer_late) as second, visited(visits) as third:
         wait_until(lambda: len(visits._parked) == 2, "two are parked", gevent.sleep)
-        first.sendall(GET)
-        under_way.wait()
-        second.sendall(GET)
-        wait_until(lambda: len(visits._waiting) == 1, "the wait for a turn", gevent.sleep)
-        gevent.sleep(0.6)
-        assert (len(visits._going), len(visits)) == (1, 2)
+        for client in (first, second):
+            client.sendall(GET)
+        ask(third)
+        wait_until(lambda: len(visits._going) == 2, "both went on", gevent.sleep)
+        gevent.sleep(3 * SOON)
+        assert (len(visits._going), len(visits._parked), len(visits._served)) == (2, 0, 3)
         go_on.set()
-        assert first.recv(1000) == ANSWER
-        assert second.recv(1000) == ANSWER
+        assert first.recv(1000) == second.recv(1000) == ANSWER
 
 
 def test_a_stop_ends_those_that_wait(visits: Visits) -> None:
