@@ -8,6 +8,7 @@ Invariant: what it says of a request is all that came, in its order; ``stop`` en
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +68,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class EchoServer:
-    """One such server; ``asked`` is what it was asked, in order."""
+    """One such server; ``asked`` is what it was asked, in order. A port that it had refuses until the end.
+
+    A free one would be given to the next server of another test, or a check would be connected to itself.
+    """
 
     def __init__(self, name: str) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -76,11 +80,16 @@ class EchoServer:
         self.address = Address("127.0.0.1", self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        """Serve no more; a second call does nothing."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+            self._held.bind((self.address.host, self.address.port))
 
     def __enter__(self) -> EchoServer:
         return self
@@ -89,3 +98,4 @@ class EchoServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+        self._held.close()
