@@ -121,7 +121,7 @@ class PoolAdapter(HTTPAdapter):
                 lease.release()
                 if not self._tries_again(_error_of(error), request, tried, lease):
                     raise
-            except BaseException:
+            except BaseException:  # Ctrl-C and greenlets' ends, too: it goes on, and the lease is not kept.
                 lease.release()
                 raise
 

@@ -147,7 +147,7 @@ class SyslogSink:
         raw = RawSocket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             raw.connect(address.path or (address.host, address.port))
-        except BaseException:
+        except BaseException:  # Whatever it is, it goes on, and the socket is nobody's.
             raw.close()
             raise
         return raw

@@ -172,5 +172,5 @@ class Monitor:
         try:
             self.marks.expire(self._clock())
             self._slow_start.advance()
-        except Exception:
+        except Exception:  # The greenlet lasts as long as the process: its end would leave servers out for good.
             log.exception("servers are not let in again, by a fault of Deston")

@@ -92,5 +92,5 @@ class MonitorThread:
     def _do(self, request: Callable[[], object]) -> None:
         try:
             request()
-        except Exception:
+        except Exception:  # The thread lasts as long as the process: its end would end all checks.
             log.exception("the monitor could not do what it was asked for, by a fault of Deston")

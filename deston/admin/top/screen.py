@@ -67,7 +67,7 @@ class Screen:
             for number, handler in handlers.items():
                 self._handlers[number] = signal.signal(number, handler)
             self._take()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: it goes on, and the terminal is as it was.
             self._restore()
             raise
         return self
