@@ -115,6 +115,7 @@ class GunicornClient:
             descriptor = os.dup(plain.fileno())
         except OSError:
             return False  # None is left: a request can be served without.
+        self._let_go()
         self._stream = Stream(RawSocket(int(plain.family), int(plain.type), 0, fileno=descriptor))
         self._is_own = True
         return True

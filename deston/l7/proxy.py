@@ -229,7 +229,7 @@ def _upstream_lines(request: Request, fields: Fields, host: bytes, trusted: bool
     if trusted:
         told = _kept_lines(request, fields, request.peer, host, True, listener.forwarded)
         return told + request.identity + request.added
-    key = listener.name if request.minor_version else (listener.name, 0)
+    key = listener.name if request.minor_version else (listener.name, 0)  # The usual version needs no tuple.
     found: _Lines | None = fields.kept.get(key)
     if found is not None and found.fit(request):
         lines = found.lines

@@ -25,8 +25,6 @@ def start(response: Response, keep: bool, minor_version: int, chunked: bool) -> 
         lines = http1.response_head(response.status, response.reason, fields)
     if response.added:
         lines += http1.field_lines(response.added)
-    if keep and minor_version and not chunked:  # As nearly always.
-        return lines + b"\r\n"
     return lines + _ENDS[chunked, keep, minor_version]
 
 

@@ -71,7 +71,7 @@ _DROPPED: Final = underscores(UnderscoreHeaders.DROP, ())
 def terms_of(head: RequestHead, rule: Underscores = _DROPPED) -> Terms:
     """What follows from a head but for its first line; raises ``BadRequest`` where its framing is in doubt."""
     kept = head.fields.kept
-    key = rule if head.minor_version else (rule, 0)
+    key = rule if head.minor_version else (rule, 0)  # The usual version needs no tuple.
     terms: Terms | None = kept.get(key)
     if terms is None:
         terms = kept[key] = _read_terms(head, rule)

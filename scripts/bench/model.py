@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 DIRECT = "direct"
-#: What a port of a balancer serves: TCP to the web servers, HTTP, HTTPS, DNS, TCP to iperf3, HTTP to 500 servers.
+#: What a port of a balancer serves: TCP to the web servers, HTTP, HTTP under gunicorn's gevent worker, HTTPS, DNS,
+#: TCP to iperf3, HTTP to 500 servers.
 LAYERS = ("l4", "l7", "stock", "tls", "udp", "udp_once", "bulk", "many")
 #: Those whose load is datagrams: sessions that last, and sessions that end with their first answer.
 DATAGRAM_LAYERS = ("udp", "udp_once")

@@ -114,6 +114,17 @@ def test_what_is_taken_over_is_our_own(pair: tuple[socket.socket, socket.socket]
     assert stream.socket.fileno() == -1
 
 
+def test_who_takes_over_lets_go_of_what_was_watched(pair: tuple[socket.socket, socket.socket]) -> None:
+    client = make_client(pair[0])
+    watched = client.stream
+    assert watched is not None
+    watched.watch(lambda: None)
+    assert client.upgrade({b"upgrade": [b"x"], b"connection": [b"upgrade"]}) == b"x"
+    assert client.stream is not watched
+    assert not watched.has_been_quiet
+    client.close()
+
+
 def test_nobody_watches_what_is_closed(pair: tuple[socket.socket, socket.socket]) -> None:
     client = make_client(pair[0])
     pair[0].close()
