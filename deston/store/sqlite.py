@@ -73,7 +73,8 @@ class SqliteStore:
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         try:
             self._make()
-            with contextlib.closing(sqlite3.connect(self.file, _PATIENCE, isolation_level=None)) as connection:
+            opened = sqlite3.connect(self.file, timeout=_PATIENCE, isolation_level=None)
+            with contextlib.closing(opened) as connection:
                 if _version(connection) != _VERSION:
                     with alone(f"{self.file}.lock"):
                         _prepare(connection)
