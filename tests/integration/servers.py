@@ -139,6 +139,8 @@ def make_certificate(folder: Path) -> Certificate:
     made = Certificate(folder / "server.pem", folder / "server.key", folder / "authority.pem")
     new = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     authority = ["-keyout", f"{folder}/authority.key", "-out", str(made.authority), "-subj", "/CN=Tests"]
+    # Python 3.13 is strict: an authority has to say that it may sign.
+    authority += ["-addext", "keyUsage=critical,keyCertSign"]
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     signed = ["-CA", str(made.authority), "-CAkey", f"{folder}/authority.key"]
     leaf = ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(made.key), "-out", str(made.file)]

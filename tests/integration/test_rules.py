@@ -104,11 +104,11 @@ def site(
     """Each worker in its turn."""
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "page.html").write_text(PAGE)
-    servers = {name: EchoServer(name) for name in ("a", "b", "c", "shadow")}
-    addresses = {name: one.address for name, one in servers.items()}
-    abc = {name: addresses[name] for name in "abc"}
-    with contextlib.ExitStack() as ports:
-        bound = {name: ports.enter_context(reserved_port()) for name in ("web", "limited", "small", "few")}
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(EchoServer(name)) for name in ("a", "b", "c", "shadow")}
+        addresses = {name: one.address for name, one in servers.items()}
+        abc = {name: addresses[name] for name in "abc"}
+        bound = {name: stack.enter_context(reserved_port()) for name in ("web", "limited", "small", "few")}
         pools = {
             "app": pool(abc),
             **{name: pool({name: addresses[name]}) for name in ("a", "b", "c", "shadow")},
@@ -131,8 +131,6 @@ def site(
         file = write_config(folder, listeners, pools=pools, routes=ROUTES | ONLY_LIMITED)
         command = start(L7, module_processes, file, options=["-k", request.param])
         yield Site(command, bound, servers, folder / "access.log", request.param != "gevent")
-    for one in servers.values():
-        one.stop()
 
 
 ONLY_LIMITED = {"only": {"host": "only.test", "listener": "limited", "respond": "200"}}
