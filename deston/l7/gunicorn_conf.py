@@ -302,6 +302,10 @@ def worker_exit(server: Any, worker: Any) -> None:
     from deston.l7.wsgi import application
 
     application.stop()
+    if os.getpid() == server.pid:  # gunicorn calls it in the arbiter, too, for a worker that has vanished.
+        return
+    for number in _STOPS:  # Another word to stop would end in a traceback of Python's own ending.
+        signal.signal(number, signal.SIG_IGN)
 
 
 def pre_request(worker: Any, request: Any) -> None:

@@ -269,6 +269,7 @@ class Worker:
         self.SIG_QUEUE: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.early_signals: Any = None
         self.wsgi: Any = app
+        self.pid = os.getpid()
 
 
 @pytest.fixture
@@ -288,6 +289,21 @@ def test_a_worker_builds_the_application_and_stops_it(load: Load, application: A
     assert application.runtime is not None
     assert worker.cfg.graceful_timeout == 7
     conf.worker_exit(worker, worker)
+
+
+@pytest.mark.parametrize("is_arbiter", [True, False])
+def test_a_worker_that_has_left_heeds_no_stop(load: Load, application: Application, is_arbiter: bool) -> None:
+    """A second one would interrupt Python's own ending; the arbiter, which says so of a worker that vanished, does."""
+    conf, server = load(FILE), Worker()
+    server.pid = os.getpid() if is_arbiter else os.getppid()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)}
+    try:
+        conf.worker_exit(server, server)
+        after = {number: signal.getsignal(number) for number in before}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert after == (before if is_arbiter else dict.fromkeys(before, signal.SIG_IGN))
 
 
 def test_a_stop_that_came_too_early_is_not_lost(load: Load, application: Application) -> None:
