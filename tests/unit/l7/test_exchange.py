@@ -7,6 +7,7 @@ import gc
 import math
 import time
 import weakref
+from _socket import socket as RawSocket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from deston.address import Address
 from deston.balancer.pool import Pool
 from deston.balancer.registry import Registry
 from deston.balancer.server import Server
+from deston.config.model import RetryCause, RetryOn
 from deston.l7.body import NO_BODY, RequestBody
 from deston.l7.cache import ConnectionCache, ServerConnection
 from deston.l7.exchange import Exchange
@@ -29,11 +31,13 @@ from deston.l7.opening import Opening
 from deston.l7.request import Response
 from deston.l7.retry import BUDGET_FLOOR, RetryBudget
 from deston.net.fake import FakeStream, FakeStreamInTurn
+from deston.net.stream import Stream
 from deston.traffic import traffic
 from tests.builders import make_pool, make_server_config, make_server_configs
 from tests.leaks import a_while
 from tests.properties import unhurried
 from tests.unit.l7.builders import Client, Sentences, Servers, make_body, make_request, response
+from tests.wires import in_good_time, tcp_pair
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 OPENING = Opening(make_pool(), b"GET", b"/", b"a.test", b"")
@@ -720,6 +724,36 @@ def test_a_slow_client_does_not_use_up_the_servers_time(bench: BenchMaker) -> No
     bench(changes={"server_timeout": 7.0}, a=[stream]).read(b"POST", make_body(*[b"x" * PIECE] * 2))
     first, all_sent = len(HEAD) + PIECE, len(HEAD) + 2 * PIECE
     assert stream.deadlines == [(0, 7.0), (0, 7.0), (first, 7.0), (all_sent, 7.0)]
+
+
+def kept(cache: ConnectionCache, server: Server, near: RawSocket) -> None:
+    """Keep a connection to a server that is idle."""
+    now = time.monotonic()
+    cache.put(ServerConnection(server, server.endpoint, Stream(near), now), 60.0, 32, math.inf, now)
+
+
+def test_the_time_of_a_try_begins_with_it(cache: ConnectionCache) -> None:
+    """Over kept connections, too: the next server has all of it, though the one before has used up as much."""
+    timeouts = RetryOn(frozenset({RetryCause.TIMEOUT}), frozenset())
+    pool = make_pool(*make_server_configs(1, 1), server_timeout=0.4, retry_on=timeouts)
+    with tcp_pair() as (silent, _), tcp_pair() as (near, far), in_good_time():
+        for server, raw in zip(pool.servers, (silent, near), strict=True):
+            kept(cache, server, raw)
+        gevent.spawn_later(0.6, far.sendall, response(b"late"))
+        assert read_all(Exchange(pool, make_request(), OPENING, Servers(), cache, RetryBudget()).run()) == b"late"
+        cache.sweep(math.inf)
+
+
+def test_the_time_in_a_queue_is_not_the_servers(cache: ConnectionCache) -> None:
+    """It begins when there is room, not when the client began to wait."""
+    pool = make_pool(make_server_config("a", max_connections=1), server_timeout=0.4)
+    with tcp_pair() as (near, far), in_good_time():
+        kept(cache, pool.servers[0], near)
+        gevent.spawn_later(0.6, pool.lease("").release)
+        gevent.spawn_later(0.8, far.sendall, response(b"late"))
+        exchange = Exchange(pool, make_request(), OPENING, Servers(), cache, RetryBudget(), registry=Registry([pool]))
+        assert read_all(exchange.run()) == b"late"
+        cache.sweep(math.inf)
 
 
 def test_each_piece_of_a_response_has_its_time(bench: BenchMaker) -> None:
